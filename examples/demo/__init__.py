@@ -1,0 +1,1 @@
+"""A model server on real data and the traffic for it."""

@@ -1,0 +1,1 @@
+"""Counts over windows against reference profiles."""

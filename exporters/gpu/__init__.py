@@ -1,0 +1,1 @@
+"""NVML in, metrics out."""

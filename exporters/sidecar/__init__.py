@@ -1,0 +1,1 @@
+"""Prediction events in, counters out."""

@@ -1,0 +1,1 @@
+"""models.yaml in, configuration, rules, dashboards and pages out."""

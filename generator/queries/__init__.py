@@ -1,0 +1,1 @@
+"""Every PromQL expression, once."""

@@ -1,0 +1,1 @@
+"""Alertmanager's webhook: one structured log line per notification."""

@@ -1,0 +1,1 @@
+"""The native stack: make up, make down, make status."""
