@@ -1,0 +1,97 @@
+# Every command of this project. `make` alone lists them; a line of help is the text after ##,
+# a heading is a line that starts with ##@.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+MODELS ?= models.yaml
+DATA_DIR ?= data
+VENV ?= .venv
+PYTHON ?=
+RUN := $(VENV)/bin/python
+export MODELS DATA_DIR
+
+# The stamps say that the environment holds what the lock says; they are older than a lock
+# that has changed since.
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+##@ The stack
+.PHONY: up down status
+up: $(RUN_STAMP) ## Start everything in the foreground; Ctrl-C stops it (DETACH=1: in the background, VERBOSE=1: show all logs)
+	@scripts/system_packages.sh prometheus alertmanager
+	@exec $(RUN) -m stack up $(if $(DETACH),--detach) $(if $(VERBOSE),--verbose)
+
+down: $(RUN_STAMP) ## Stop a running stack from another terminal
+	@exec $(RUN) -m stack down
+
+status: $(RUN_STAMP) ## Show every process: up or down, address, pid, health
+	@exec $(RUN) -m stack status
+
+##@ The demo, while the stack runs
+.PHONY: inject-errors inject-latency inject-shift inject-nothing
+inject-errors: $(RUN_STAMP) ## Let the model server fail a share of its requests
+	@exec $(RUN) -m stack inject errors
+
+inject-latency: $(RUN_STAMP) ## Let the model server answer slowly
+	@exec $(RUN) -m stack inject latency
+
+inject-shift: $(RUN_STAMP) ## Shift one feature of the traffic away from the training data
+	@exec $(RUN) -m stack inject shift
+
+inject-nothing: $(RUN_STAMP) ## Take every disturbance back
+	@exec $(RUN) -m stack inject nothing
+
+##@ Generated files
+.PHONY: generate generate-dashboards
+generate: $(RUN_STAMP) ## Render everything from models.yaml: Prometheus, Alertmanager, Grafana, docs
+	@scripts/system_packages.sh prometheus alertmanager
+	$(RUN) -m generator render --models $(MODELS) --out .
+
+generate-dashboards: $(RUN_STAMP) ## Render the Grafana dashboards alone
+	@scripts/system_packages.sh prometheus alertmanager
+	$(RUN) -m generator render --models $(MODELS) --out . --only dashboards
+
+##@ Development
+.PHONY: test check lint format lock clean
+test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -k spec" chooses)
+	@scripts/system_packages.sh prometheus alertmanager
+	$(RUN) -m pytest $(ARGS)
+
+check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
+	@scripts/system_packages.sh prometheus alertmanager
+	$(RUN) -m generator check --models models.yaml --out .
+
+lint: $(DEV_STAMP) ## ruff and mypy --strict over everything
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(DEV_STAMP) ## Format the code and fix what can be fixed safely
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+lock: ## Resolve pyproject.toml anew into requirements*.txt (UPGRADE=1: to the newest versions)
+	@PYTHON='$(PYTHON)' scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove the environment, caches and the data of a stopped stack
+	@if [[ -e $(DATA_DIR)/stack.json ]]; then echo 'The stack may be running: make down first.' >&2; exit 1; fi
+	rm -rf -- $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info $(DATA_DIR)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: # the default: not listed itself
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nVariables: MODELS, DATA_DIR, TIME_SCALE, {PROMETHEUS,ALERTMANAGER,GRAFANA,RESPONDER,DRIFT,GPU,SIDECAR,MODEL_SERVER}_PORT\n'
+
+$(RUN_STAMP): requirements.txt pyproject.toml scripts/environment.sh
+	@PYTHON='$(PYTHON)' scripts/environment.sh $(VENV) requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements.txt pyproject.toml scripts/environment.sh
+	@PYTHON='$(PYTHON)' scripts/environment.sh $(VENV) requirements-dev.txt
+	@touch $@ $(RUN_STAMP)
