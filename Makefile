@@ -33,16 +33,16 @@ status: $(RUN_STAMP) ## Show every process: up or down, address, pid, health
 ##@ The demo, while the stack runs
 .PHONY: inject-errors inject-latency inject-shift inject-nothing
 inject-errors: $(RUN_STAMP) ## Let the model server fail a share of its requests
-	@exec $(RUN) -m stack inject errors
+	@exec $(RUN) -m examples.demo.traffic inject errors
 
 inject-latency: $(RUN_STAMP) ## Let the model server answer slowly
-	@exec $(RUN) -m stack inject latency
+	@exec $(RUN) -m examples.demo.traffic inject latency
 
 inject-shift: $(RUN_STAMP) ## Shift one feature of the traffic away from the training data
-	@exec $(RUN) -m stack inject shift
+	@exec $(RUN) -m examples.demo.traffic inject shift
 
 inject-nothing: $(RUN_STAMP) ## Take every disturbance back
-	@exec $(RUN) -m stack inject nothing
+	@exec $(RUN) -m examples.demo.traffic inject nothing
 
 ##@ Generated files
 .PHONY: generate generate-dashboards

@@ -1,0 +1,209 @@
+"""Runs the processes, waits until they answer, keeps their logs, stops them all together."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psutil
+
+from stack.plan import Process
+from stack.record import Entry
+
+__all__ = ["Child", "StackError", "Supervisor", "answers"]
+
+LAST_LINES: Final = 20
+START_SECONDS: Final = 90.0
+STOP_SECONDS: Final = 15.0
+
+Show = Callable[[str, str], None]
+
+
+class StackError(Exception):
+    """A process that died or never answered, with its last lines."""
+
+
+def answers(url: str, timeout: float = 2.0) -> bool:
+    """Whether a GET of the http:// URL is answered with 200."""
+    parts = urlsplit(url)
+    # http.client, because it neither reads proxies from the environment nor loads certificates.
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+class Child:
+    """One running process: its output goes to a log file, and its last lines are remembered."""
+
+    def __init__(
+        self, process: Process, *, env: Mapping[str, str], log: Path, show: Show | None
+    ) -> None:
+        self.process = process
+        self.lines: deque[str] = deque(maxlen=LAST_LINES)
+        # A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which then
+        # stops everybody in its own way, grandchildren included.
+        self._popen = subprocess.Popen(
+            ["/bin/sh", "-c", process.command],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.entry = Entry(
+            name=process.name,
+            pid=self._popen.pid,
+            created=_created(self._popen.pid),
+            address=process.address,
+            health=process.health,
+        )
+        self._reader = threading.Thread(target=self._read, args=(log, show), daemon=True)
+        self._reader.start()
+
+    def _read(self, log: Path, show: Show | None) -> None:
+        assert self._popen.stdout is not None
+        with log.open("wb", buffering=0) as file, self._popen.stdout as output:
+            for raw in output:
+                file.write(raw)
+                line = raw.decode("utf-8", "replace").rstrip("\n")
+                self.lines.append(line)
+                if show is not None:
+                    show(self.process.name, line)
+
+    def returncode(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        return self._popen.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and whatever it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it ended within `timeout` seconds; its output is complete then."""
+        try:
+            self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        self._reader.join(1.0)
+        return True
+
+    def last_words(self) -> str:
+        """Its last lines, indented, for an error message."""
+        self._reader.join(0.5)
+        return "\n".join(f"    {line}" for line in self.lines) or "    (it printed nothing)"
+
+
+def _created(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+class Supervisor:
+    """Starts, watches and stops the processes of one run."""
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        *,
+        env: Mapping[str, str],
+        logs: Path,
+        show: Mapping[str, Show],
+    ) -> None:
+        self.children: list[Child] = []
+        self.stopping = threading.Event()
+        self._processes = processes
+        self._env = env
+        self._logs = logs
+        self._show = show
+
+    def start(self) -> Iterator[tuple[Entry, ...]]:
+        """Start everything; ends once all of it answers, or once `stopping` is set.
+
+        Yields:
+            All processes so far, each time some were started and before they answer.
+
+        Raises:
+            StackError: a process died or did not answer in time.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for last in (False, True):
+            group = [self._start(process) for process in self._processes if process.last == last]
+            yield tuple(child.entry for child in self.children)
+            self._await(group)
+            if self.stopping.is_set():
+                return
+
+    def _start(self, process: Process) -> Child:
+        child = Child(
+            process,
+            env=self._env,
+            log=self._logs / f"{process.name}.log",
+            show=self._show.get(process.name),
+        )
+        self.children.append(child)
+        return child
+
+    def _await(self, group: Sequence[Child]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        waiting = [child for child in group if child.process.health]
+        while waiting and not self.stopping.is_set():
+            self.verify_alive()
+            waiting = [child for child in waiting if not answers(child.process.health)]
+            if waiting and time.monotonic() > deadline:
+                raise StackError(
+                    "\n".join(
+                        f"{child.process.name} did not answer {child.process.health} within "
+                        f"{START_SECONDS:g}s. Its last lines:\n{child.last_words()}"
+                        for child in waiting
+                    )
+                )
+            self.stopping.wait(0.2)
+
+    def verify_alive(self) -> None:
+        """Raise a StackError for the first process that has ended."""
+        for child in self.children:
+            code = child.returncode()
+            if code is not None:
+                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+                raise StackError(
+                    f"{child.process.name} ended ({how}). Its last lines:\n{child.last_words()}"
+                )
+
+    def watch(self) -> None:
+        """Return when `stopping` is set. Raises StackError when a process ends before that."""
+        while not self.stopping.wait(0.5):
+            self.verify_alive()
+
+    def stop(self) -> list[str]:
+        """Stop everything; returns the names of what had to be killed."""
+        for child in reversed(self.children):
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        killed = [
+            child.process.name
+            for child in self.children
+            if not child.wait(max(0.0, deadline - time.monotonic()))
+        ]
+        # Also where the process itself has ended: what it started in its session must not stay.
+        for child in self.children:
+            child.signal(signal.SIGKILL)
+            child.wait(5.0)
+        return killed
