@@ -1,0 +1,271 @@
+"""The reference profile: bins and counts of the data that a model was trained on.
+
+Versioned JSON without raw rows. The sidecar counts live values on the same bins, so that drift is
+a comparison of two lists of counts. Bins follow Prometheus's `le`: bin i holds
+edges[i-1] < value <= edges[i]; the first bin is underflow (below the reference's smallest value),
+the last overflow (above its largest), and neither holds a reference row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+__all__ = [
+    "CONFIDENCE_EDGES",
+    "OTHER",
+    "CategoryBins",
+    "NumericBins",
+    "Profile",
+    "ProfileError",
+    "build_profile",
+    "count_numeric",
+    "read_profile",
+    "write_profile",
+]
+
+OTHER: Final = "other"
+"""What values fold into that the profile does not know."""
+
+CONFIDENCE_EDGES: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
+"""Bins of a probability: steps of 0.05."""
+
+MAX_CATEGORIES: Final = 50
+"""Categories a profile names; rarer ones of the reference fold into OTHER."""
+
+Value = float | int | str | bool | None
+
+
+class ProfileError(Exception):
+    """A profile that cannot be built or read: which file or column, and why."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NumericBins(_Frozen):
+    """A numeric column: `len(edges) + 1` counts, the first underflow and the last overflow."""
+
+    kind: Literal["numeric"] = "numeric"
+    edges: tuple[float, ...] = Field(min_length=1)
+    counts: tuple[int, ...]
+    missing: int = Field(default=0, ge=0)
+    mean: float = 0.0
+    std: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NumericBins:
+        if any(b <= a for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("edges must ascend")
+        if not all(map(math.isfinite, self.edges)):
+            raise ValueError("edges must be finite")
+        _check_counts(self.counts, len(self.edges) + 1)
+        return self
+
+
+class CategoryBins(_Frozen):
+    """A categorical column: a count per category and, last, one for all others."""
+
+    kind: Literal["category"] = "category"
+    categories: tuple[str, ...]
+    counts: tuple[int, ...]
+    missing: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CategoryBins:
+        if len(set(self.categories)) != len(self.categories) or OTHER in self.categories:
+            raise ValueError(f"categories must differ, and {OTHER!r} is reserved")
+        _check_counts(self.counts, len(self.categories) + 1)
+        return self
+
+
+def _check_counts(counts: tuple[int, ...], expected: int) -> None:
+    if len(counts) != expected or any(count < 0 for count in counts):
+        raise ValueError(f"needs {expected} counts of 0 or more, got {len(counts)}")
+
+
+Bins = Annotated[NumericBins | CategoryBins, Field(discriminator="kind")]
+
+
+class Profile(_Frozen):
+    """What a model's inputs and outputs looked like in training, or in a frozen window."""
+
+    profile_version: Literal[1] = 1
+    model_name: str
+    model_version: str | None = None
+    rows: int = Field(ge=1)
+    features: dict[str, Bins]
+    prediction: Bins | None = None
+    confidence: NumericBins | None = None
+
+
+def count_numeric(edges: Sequence[float], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Counts of finite `values` (shape [n]) over bins closed on the right; shape [edges + 1]."""
+    index = np.searchsorted(np.asarray(edges), values, side="left")
+    return np.bincount(index, minlength=len(edges) + 1)
+
+
+def build_profile(
+    columns: Mapping[str, Sequence[Value]],
+    *,
+    model_name: str,
+    model_version: str | None = None,
+    prediction: str | None = None,
+    confidence: str | None = None,
+    exclude: Sequence[str] = (),
+    bins: int = 10,
+) -> Profile:
+    """Bin every column: numbers by quantile (deciles unless told), the rest by category.
+
+    `prediction` and `confidence` name the columns that are the model's output; columns in
+    `exclude` (the label, an id) are left out. Raises ProfileError naming the column.
+    """
+    if bins < 2:
+        raise ProfileError(f"needs at least 2 bins, got {bins}")
+    for name in (prediction, confidence, *exclude):
+        if name is not None and name not in columns:
+            raise ProfileError(f"no column {name!r}; there are {', '.join(columns)}")
+    rows = {len(values) for values in columns.values()}
+    if len(rows) != 1 or rows == {0}:
+        raise ProfileError("needs columns of one length, with at least one row")
+    outputs = {prediction, confidence, *exclude}
+    return Profile(
+        model_name=model_name,
+        model_version=model_version,
+        rows=rows.pop(),
+        features={
+            name: _bin_column(name, values, bins)
+            for name, values in columns.items()
+            if name not in outputs
+        },
+        prediction=_bin_column(prediction, columns[prediction], bins) if prediction else None,
+        confidence=_bin_confidence(confidence, columns[confidence]) if confidence else None,
+    )
+
+
+def _bin_column(name: str, values: Sequence[Value], bins: int) -> NumericBins | CategoryBins:
+    present = [value for value in values if not _is_missing(value)]
+    if not present:
+        raise ProfileError(f"column {name!r} has no value in any row; leave it out")
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
+        numbers = np.asarray(present, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ProfileError(f"column {name!r} has an infinite value")
+        return _numeric_bins(_quantile_edges(numbers, bins), numbers, len(values) - len(present))
+    return _category_bins([category_of(value) for value in present], len(values) - len(present))
+
+
+def _bin_confidence(name: str, values: Sequence[Value]) -> NumericBins:
+    present = [value for value in values if not _is_missing(value)]
+    try:
+        numbers = np.asarray(present, dtype=np.float64)
+    except ValueError:
+        raise ProfileError(f"column {name!r} is not numeric, so it is no confidence") from None
+    if not ((numbers >= 0) & (numbers <= 1)).all():
+        raise ProfileError(f"column {name!r} leaves 0 to 1, so it is no confidence")
+    return _numeric_bins(CONFIDENCE_EDGES, numbers, len(values) - len(present))
+
+
+def _numeric_bins(
+    edges: Sequence[float], numbers: NDArray[np.float64], missing: int
+) -> NumericBins:
+    return NumericBins(
+        edges=tuple(edges),
+        counts=tuple(count_numeric(edges, numbers).tolist()),
+        missing=missing,
+        mean=float(numbers.mean()),
+        std=float(numbers.std()),
+    )
+
+
+def _category_bins(values: list[str], missing: int) -> CategoryBins:
+    counted = Counter(values)
+    others = counted.pop(OTHER, 0)
+    # By count, then by name, so that the same data give the same profile.
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    named = sorted(ordered[:MAX_CATEGORIES])
+    others += sum(count for _, count in ordered[MAX_CATEGORIES:])
+    return CategoryBins(
+        categories=tuple(name for name, _ in named),
+        counts=(*(count for _, count in named), others),
+        missing=missing,
+    )
+
+
+def category_of(value: Value) -> str:
+    """The category a value counts as: booleans as JSON writes them, whole numbers without .0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _is_missing(value: Value) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _quantile_edges(numbers: NDArray[np.float64], bins: int) -> list[float]:
+    """Edges just below the smallest value, at the quantiles, and at or above the largest.
+
+    Rounded to six significant digits of the column's scale, since every edge is a label that is
+    scraped again and again; kept exact where rounding would merge two quantiles.
+    """
+    exact = np.unique(
+        np.quantile(numbers, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf")
+    )
+    low, high = float(numbers.min()), float(numbers.max())
+    scale = max(abs(low), abs(high)) or 1.0
+    digits = 5 - math.floor(math.log10(scale))
+    unit = 10.0**-digits
+    below = round(math.floor(low / unit) * unit, max(digits, 0))
+    if below >= low:
+        below = round(below - unit, max(digits, 0))
+    above = round(math.ceil(high / unit) * unit, max(digits, 0))
+    rounded = np.unique([round(float(edge), digits) for edge in exact])
+    inner = rounded if len(rounded) == len(exact) else exact
+    edges = {float(edge) for edge in inner if below < edge < above} | {below, max(above, high)}
+    return sorted(edges)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile. Raises ProfileError that says what is wrong with the file."""
+    try:
+        return Profile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ProfileError(f"{path.name}: {where}: {first['msg']}") from None
+
+
+def write_profile(profile: Profile, path: Path) -> None:
+    """Write a profile so that a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        staged.write_text(_to_json(profile))
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _to_json(profile: Profile) -> str:
+    """Indented, one feature to a line, so that two profiles can be compared by eye."""
+    head = profile.model_dump_json(exclude={"features"}, exclude_none=True)[1:-1]
+    features = ",\n".join(
+        f"    {json.dumps(name)}: {bins.model_dump_json()}"
+        for name, bins in profile.features.items()
+    )
+    return f'{{\n  {head},\n  "features": {{\n{features}\n  }}\n}}\n'

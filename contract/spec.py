@@ -1,0 +1,409 @@
+"""The types of models.yaml, each with its built-in default, and how defaults are resolved.
+
+There is one set of types: a model says only what differs from `defaults:`, `defaults:` says only
+what differs from the built-in values here, and `resolve` lays the three over each other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+)
+
+from contract.quantity import Duration, HostPort, Ratio, problem
+
+__all__ = [
+    "ALERT_NAMES",
+    "QUANTILES",
+    "SEVERITIES",
+    "AlertSettings",
+    "Channel",
+    "Defaults",
+    "Drift",
+    "Latency",
+    "Model",
+    "Serving",
+    "Severity",
+    "Slo",
+    "Spec",
+    "Stack",
+    "Task",
+    "Team",
+]
+
+Severity = Literal["info", "warning", "error", "critical"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
+Channel = Literal["log", "slack", "email", "pagerduty"]
+Task = Literal["binary_classification", "multiclass_classification", "regression"]
+
+QUANTILES: Final = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p999"}
+"""Latency quantiles that are recorded, and how they are called in names."""
+
+ALERT_NAMES: Final = (
+    "TargetDown",
+    "HighErrorRatio",
+    *(f"HighLatency{name.upper()}" for name in QUANTILES.values()),
+    "FeatureDrift",
+    "DriftEvaluationStale",
+)
+"""Alerts that a model can override or disable; contract.alerts defines them."""
+
+
+class _Section(BaseModel):
+    """A mapping in models.yaml: frozen, and an unknown key in it is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def over(self, below: Self) -> Self:
+        """This section laid over `below`: what it sets wins, the rest comes from below."""
+        merged = {name: getattr(self, name) for name in self.model_fields_set}
+        return below.model_copy(update=merged)
+
+
+def _existing(value: object, info: ValidationInfo, hint: str = "") -> str:
+    """A path relative to the folder of models.yaml; that the file exists is part of being valid.
+
+    Without a `root` in the context (a spec made in a test, say) nothing is looked up.
+    """
+    if not isinstance(value, str) or not value:
+        raise problem(f"is not a path: {value!r}")
+    context = info.context or {}
+    if "root" in context and not (context["root"] / value).is_file():
+        raise problem(
+            f"no such file: {value}", hint or f"paths start at the folder of {context['file']}"
+        )
+    return value
+
+
+def _existing_profile(value: object, info: ValidationInfo) -> str:
+    build = "build it: python -m exporters.drift profile --data train.csv --model NAME"
+    path = _existing(value, info, build)
+    if root := (info.context or {}).get("root"):
+        # Imported here: profiles need numpy, and many readers of the spec's types do not.
+        from contract.profile import ProfileError, read_profile
+
+        try:
+            read_profile(root / path)
+        except ProfileError as error:
+            raise problem(f"is not a profile: {error}", build) from None
+    return path
+
+
+ExistingFile = Annotated[str, BeforeValidator(_existing)]
+ProfilePath = Annotated[str, BeforeValidator(_existing_profile)]
+
+
+def _quoted_version(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise problem("must be quoted, or YAML reads 1.10 as 1.1", 'write "{written}" in quotes')
+    return value
+
+
+def _trained_at(value: object) -> object:
+    """A date or time as YAML leaves it: text. A date alone is its midnight, UTC."""
+    if isinstance(value, dt.datetime):
+        return value
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise problem(
+            f"is not a date: {value!r}", "write 2026-10-01 or 2026-10-01T12:00:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _known_quantile(target: float) -> float:
+    if target not in QUANTILES:
+        known = ", ".join(f"{quantile * 100:g}%" for quantile in QUANTILES)
+        raise problem(
+            f"is not one of the recorded quantiles: {target * 100:g}%", f"write one of {known}"
+        )
+    return target
+
+
+class Latency(_Section):
+    """A promise on latency: `target` of the requests are faster than `threshold`."""
+
+    threshold: Duration
+    target: Annotated[Ratio, AfterValidator(_known_quantile)] = 0.99
+
+    @property
+    def quantile(self) -> str:
+        """What the quantile is called in names: p99."""
+        return QUANTILES[self.target]
+
+
+def _as_list(value: object) -> object:
+    """One mapping stands for a list of one."""
+    return (
+        (value,)
+        if isinstance(value, dict | Latency)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+    )
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _distinct_quantiles(pairs: tuple[Latency, ...]) -> tuple[Latency, ...]:
+    targets = [pair.target for pair in pairs]
+    if len(set(targets)) != len(targets):
+        raise problem("promises the same target twice")
+    return pairs
+
+
+class Slo(_Section):
+    """What is promised of a model over `window`."""
+
+    window: Duration = Duration.parse("30d")
+    availability: Ratio = 0.999
+    latency: Annotated[
+        tuple[Latency, ...],
+        BeforeValidator(_as_list, json_schema_input_type=Latency | list[Latency]),
+        AfterValidator(_distinct_quantiles),
+    ] = (Latency(threshold=Duration.parse("250ms")),)
+
+
+class Drift(_Section):
+    """When a feature counts as drifted: score above warning or critical, over window."""
+
+    method: Literal["psi"] = "psi"
+    window: Duration = Duration.parse("1h")
+    warning: float = Field(default=0.1, gt=0)
+    critical: float = Field(default=0.25, gt=0)
+    min_samples: int = Field(default=500, gt=0)
+
+
+def _number_or_unit(value: object) -> object:
+    """A threshold in the unit the alert has: 5% → 0.05, 250ms → 0.25 seconds, else a number."""
+    if isinstance(value, str):
+        if value.endswith("%"):
+            try:
+                return float(value[:-1]) / 100
+            except ValueError:
+                raise problem(f"is not a percentage: {value!r}") from None
+        return Duration.parse(value).seconds
+    return value
+
+
+class AlertSettings(_Section):
+    """One alert of one model, where it differs from contract.alerts; `off` disables it."""
+
+    enabled: bool = True
+    hold: Duration | None = Field(default=None, alias="for")
+    severity: Severity | None = None
+    threshold: Annotated[float | None, BeforeValidator(_number_or_unit)] = None
+
+
+def _alert_settings(value: object) -> object:
+    return (
+        {"enabled": value not in ("off", False)} if value in ("off", "on", False, True) else value
+    )
+
+
+def _alert_name(name: str) -> str:
+    if name not in ALERT_NAMES:
+        near = difflib.get_close_matches(name, ALERT_NAMES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"alerts are: {', '.join(ALERT_NAMES)}"
+        raise problem(f"no alert is called {name}", hint)
+    return name
+
+
+Alerts = dict[
+    Annotated[str, AfterValidator(_alert_name)],
+    Annotated[
+        AlertSettings,
+        BeforeValidator(
+            _alert_settings, json_schema_input_type=AlertSettings | Literal["off", "on"] | bool
+        ),
+    ],
+]
+
+
+class Slack(_Section):
+    channel: str
+    webhook_file: ExistingFile
+
+
+class Email(_Section):
+    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+
+class PagerDuty(_Section):
+    routing_key_file: ExistingFile
+
+
+class Team(_Section):
+    """Where a team is told. Everything also goes to the responder's log."""
+
+    slack: Slack | None = None
+    email: Email | None = None
+    pagerduty: PagerDuty | None = None
+
+    def channels(self) -> frozenset[Channel]:
+        """The channels this team can be reached on; `log` always."""
+        return frozenset(("log", *self.model_fields_set))  # type: ignore[arg-type]  # the fields are the channels
+
+
+class Smtp(_Section):
+    """The server that mail goes through; needed as soon as a team has email."""
+
+    smarthost: HostPort
+    sender: str = Field(alias="from")
+    username: str | None = None
+    password_file: ExistingFile | None = None
+    require_tls: bool = True
+
+
+Channels = Annotated[tuple[Channel, ...], BeforeValidator(_as_tuple)]
+
+
+class Routing(_Section):
+    """Which channels hear of which severity, of those that a team has."""
+
+    info: Channels = ("log",)
+    warning: Channels = ("log", "slack")
+    error: Channels = ("log", "slack", "email")
+    critical: Channels = ("log", "slack", "email", "pagerduty")
+
+    def channels(self, severity: Severity) -> tuple[Channel, ...]:
+        """The channels that hear of a severity."""
+        channels: tuple[Channel, ...] = getattr(self, severity)
+        return channels
+
+
+class Stack(_Section):
+    """Where the stack's own processes are, and how fast its clocks tick."""
+
+    prometheus: HostPort = "127.0.0.1:9090"
+    alertmanager: HostPort = "127.0.0.1:9093"
+    grafana: HostPort = "127.0.0.1:3000"
+    responder: HostPort = "127.0.0.1:9104"
+    drift: HostPort = "127.0.0.1:9102"
+    sidecar: HostPort = "127.0.0.1:9101"
+    gpu: Annotated[tuple[HostPort, ...], BeforeValidator(_as_tuple)] = ("127.0.0.1:9103",)
+    scrape_interval: Duration = Duration.parse("15s")
+    evaluation_interval: Duration = Duration.parse("30s")
+    retention: Duration = Duration.parse("35d")
+
+
+class Serving(_Section):
+    """What serves the model, and where Prometheus finds its metrics."""
+
+    runtime: Literal["sidecar"] = "sidecar"
+    targets: Annotated[tuple[HostPort, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class Model(_Section):
+    """One version of one model."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    version: Annotated[str, BeforeValidator(_quoted_version), Field(min_length=1, max_length=100)]
+    task: Task
+    framework: str = "unknown"
+    trained_at: Annotated[
+        dt.datetime | None, BeforeValidator(_trained_at, json_schema_input_type=str)
+    ] = None
+    serving: Serving = Serving()
+    profile: ProfilePath | None = None
+    team: str = ""
+    slo: Slo = Slo()
+    drift: Drift = Drift()
+    alerts: Alerts = {}
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells models apart: (name, version)."""
+        return (self.name, self.version)
+
+
+class Defaults(_Section):
+    """What a model leaves out."""
+
+    team: str = "ml-platform"
+    slo: Slo = Slo()
+    drift: Drift = Drift()
+    alerts: Alerts = {}
+
+
+class Spec(_Section):
+    """All of models.yaml. Read it with contract.read.read_spec, which also resolves it."""
+
+    defaults: Defaults = Defaults()
+    teams: dict[str, Team] = {"ml-platform": Team()}
+    smtp: Smtp | None = None
+    routing: Routing = Routing()
+    stack: Stack = Stack()
+    models: Annotated[tuple[Model, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+    _root: Path = Path()
+    _time_scale: float = 1.0
+
+    def path(self, relative: str) -> Path:
+        """A path of models.yaml from where this process runs."""
+        return self._root / relative
+
+    def clock(self, duration: Duration) -> Duration:
+        """A duration as Prometheus sees it: shortened by the time scale of tests and game days."""
+        return duration.scaled(self._time_scale)
+
+    @property
+    def time_scale(self) -> float:
+        """By how much the durations that Prometheus sees are divided."""
+        return self._time_scale
+
+    def model(self, name: str, version: str | None = None) -> Model | None:
+        """The model of that name and version; without a version, the last one in the file."""
+        found = [m for m in self.models if m.name == name and version in (None, m.version)]
+        return found[-1] if found else None
+
+
+def resolve(
+    spec: Spec, *, root: Path, time_scale: float = 1.0, addresses: dict[str, str] | None = None
+) -> Spec:
+    """Lay models over `defaults:` over the built-in values.
+
+    `addresses` replaces addresses of `stack:` for one run; `root` is the folder that paths in the
+    file start at; `time_scale` divides every duration that Prometheus sees.
+    """
+    stack = spec.stack.model_copy(update=_addresses(addresses or {}))
+    models = tuple(_resolve_model(model, spec.defaults, stack) for model in spec.models)
+    resolved = spec.model_copy(update={"stack": stack, "models": models})
+    resolved._root, resolved._time_scale = root, time_scale
+    return resolved
+
+
+def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
+    serving = model.serving
+    if not serving.targets:
+        serving = serving.model_copy(update={"targets": (stack.sidecar,)})
+    alerts = dict(defaults.alerts)
+    for name, settings in model.alerts.items():
+        alerts[name] = settings.over(alerts[name]) if name in alerts else settings
+    return model.model_copy(
+        update={
+            "team": model.team or defaults.team,
+            "slo": model.slo.over(defaults.slo),
+            "drift": model.drift.over(defaults.drift),
+            "alerts": alerts,
+            "serving": serving,
+        }
+    )
+
+
+def _addresses(addresses: dict[str, str]) -> dict[str, Any]:
+    many = {"gpu"}
+    return {name: (value,) if name in many else value for name, value in addresses.items()}
