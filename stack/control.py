@@ -9,8 +9,9 @@ from typing import Final
 import psutil
 
 from stack.display import render_table
+from stack.probe import answers
 from stack.record import Entry, find_process, living, read_record, remove_record
-from stack.supervisor import STOP_SECONDS, answers
+from stack.supervisor import STOP_SECONDS
 
 __all__ = ["NOT_RUNNING", "down", "status"]
 

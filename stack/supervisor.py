@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import signal
 import subprocess
@@ -13,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import psutil
 
 from stack.plan import Process
+from stack.probe import answers
 from stack.record import Entry
 
-__all__ = ["Child", "StackError", "Supervisor", "answers"]
+__all__ = ["Child", "StackError", "Supervisor"]
 
 LAST_LINES: Final = 20
 START_SECONDS: Final = 90.0
@@ -31,20 +30,6 @@ Show = Callable[[str, str], None]
 
 class StackError(Exception):
     """A process that died or never answered, with its last lines."""
-
-
-def answers(url: str, timeout: float = 2.0) -> bool:
-    """Whether a GET of the http:// URL is answered with 200."""
-    parts = urlsplit(url)
-    # http.client, because it neither reads proxies from the environment nor loads certificates.
-    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
-    try:
-        connection.request("GET", parts.path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 class Child:
