@@ -11,6 +11,7 @@ DATA_DIR ?= data
 VENV ?= .venv
 PYTHON ?=
 RUN := $(VENV)/bin/python
+INJECT = $(if $(MODEL_SERVER_PORT),--server http://127.0.0.1:$(MODEL_SERVER_PORT)) $(ARGS)
 export MODELS DATA_DIR
 
 # The stamps say that the environment holds what the lock says; they are older than a lock
@@ -32,17 +33,17 @@ status: $(RUN_STAMP) ## Show every process: up or down, address, pid, health
 
 ##@ The demo, while the stack runs
 .PHONY: inject-errors inject-latency inject-shift inject-nothing
-inject-errors: $(RUN_STAMP) ## Let the model server fail a share of its requests
-	@exec $(RUN) -m examples.demo.traffic inject errors
+inject-errors: $(RUN_STAMP) ## Let the model server fail half of its requests (ARGS="--ratio 0.2 --for 5m")
+	@exec $(RUN) -m examples.demo.inject errors $(INJECT)
 
 inject-latency: $(RUN_STAMP) ## Let the model server answer slowly
-	@exec $(RUN) -m examples.demo.traffic inject latency
+	@exec $(RUN) -m examples.demo.inject latency $(INJECT)
 
 inject-shift: $(RUN_STAMP) ## Shift one feature of the traffic away from the training data
-	@exec $(RUN) -m examples.demo.traffic inject shift
+	@exec $(RUN) -m examples.demo.inject shift $(INJECT)
 
 inject-nothing: $(RUN_STAMP) ## Take every disturbance back
-	@exec $(RUN) -m examples.demo.traffic inject nothing
+	@exec $(RUN) -m examples.demo.inject nothing $(INJECT)
 
 ##@ Generated files
 .PHONY: generate generate-dashboards
