@@ -123,41 +123,48 @@ def build_profile(
     prediction: str | None = None,
     confidence: str | None = None,
     exclude: Sequence[str] = (),
+    categories: Sequence[str] = (),
     bins: int = 10,
 ) -> Profile:
     """Bin every column: numbers by quantile (deciles unless told), the rest by category.
 
     `prediction` and `confidence` name the columns that are the model's output; columns in
-    `exclude` (the label, an id) are left out. Raises ProfileError naming the column.
+    `exclude` (the label, an id) are left out; columns in `categories` (a predicted class, a code)
+    are categories even where they hold numbers. Raises ProfileError naming the column.
     """
     if bins < 2:
         raise ProfileError(f"needs at least 2 bins, got {bins}")
-    for name in (prediction, confidence, *exclude):
+    for name in (prediction, confidence, *exclude, *categories):
         if name is not None and name not in columns:
             raise ProfileError(f"no column {name!r}; there are {', '.join(columns)}")
     rows = {len(values) for values in columns.values()}
     if len(rows) != 1 or rows == {0}:
         raise ProfileError("needs columns of one length, with at least one row")
     outputs = {prediction, confidence, *exclude}
+
+    def binned(name: str) -> NumericBins | CategoryBins:
+        return _bin_column(name, columns[name], bins, as_category=name in categories)
+
     return Profile(
         model_name=model_name,
         model_version=model_version,
         rows=rows.pop(),
-        features={
-            name: _bin_column(name, values, bins)
-            for name, values in columns.items()
-            if name not in outputs
-        },
-        prediction=_bin_column(prediction, columns[prediction], bins) if prediction else None,
+        features={name: binned(name) for name in columns if name not in outputs},
+        prediction=binned(prediction) if prediction else None,
         confidence=_bin_confidence(confidence, columns[confidence]) if confidence else None,
     )
 
 
-def _bin_column(name: str, values: Sequence[Value], bins: int) -> NumericBins | CategoryBins:
+def _bin_column(
+    name: str, values: Sequence[Value], bins: int, *, as_category: bool
+) -> NumericBins | CategoryBins:
     present = [value for value in values if not _is_missing(value)]
     if not present:
         raise ProfileError(f"column {name!r} has no value in any row; leave it out")
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
+    numeric = not as_category and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in present
+    )
+    if numeric:
         numbers = np.asarray(present, dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ProfileError(f"column {name!r} has an infinite value")

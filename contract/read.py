@@ -115,12 +115,17 @@ def _dotted(path: Path_) -> str:
 
 
 def read_spec(
-    path: Path, *, time_scale: float = 1.0, addresses: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    time_scale: float = 1.0,
+    addresses: Mapping[str, str] | None = None,
+    files: bool = True,
 ) -> Spec:
     """Read and resolve models.yaml. Raises ProblemsError with everything that is wrong.
 
     `addresses` overrides addresses of `stack:` by name; `time_scale` shortens every duration that
-    Prometheus sees (tests, game days).
+    Prometheus sees (tests, game days). Without `files`, the files that it names may be missing:
+    what builds a profile has to read a models.yaml that already names it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -131,7 +136,7 @@ def read_spec(
     data = _compose(text, document)
     if document.problems:
         raise ProblemsError(document.problems)
-    spec = _validate(data, document, path.parent)
+    spec = _validate(data, document, path.parent if files else None)
     _check_references(data, document)
     if spec is not None and not document.problems:
         spec = resolve(
@@ -231,9 +236,10 @@ def _scalar(node: yaml.Node) -> Any:
 # Data → spec
 
 
-def _validate(data: Any, document: _Document, root: Path) -> Spec | None:
+def _validate(data: Any, document: _Document, root: Path | None) -> Spec | None:
+    context = {"file": document.file} if root is None else {"file": document.file, "root": root}
     try:
-        return Spec.model_validate(data, context={"root": root, "file": document.file})
+        return Spec.model_validate(data, context=context)
     except ValidationError as error:
         for found in error.errors(include_url=False):
             loc = tuple(part for part in found["loc"] if part != "[key]")
