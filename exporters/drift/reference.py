@@ -1,0 +1,108 @@
+"""The reference that live counts are held against: a profile built from training data."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.profile import NumericBins, Profile, ProfileError, build_profile
+from contract.spec import Model, Spec
+from exporters.drift.table import Table, TableError, read_table
+
+__all__ = ["Columns", "UnknownModelError", "build_reference", "resolve_model"]
+
+
+class UnknownModelError(Exception):
+    """A model that models.yaml does not have, and which it may have meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a file of training data are, besides features."""
+
+    prediction: str | None = None
+    confidence: str | None = None
+    label: str | None = None
+    exclude: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    """Columns that are categories even where they hold numbers."""
+
+
+def resolve_model(spec: Spec, name: str, version: str | None) -> Model:
+    """The model of that name (and version) in models.yaml. Raises UnknownModelError."""
+    model = spec.model(name, version)
+    if model is not None:
+        return model
+    versions = [model.version for model in spec.models if model.name == name]
+    if versions:
+        raise UnknownModelError(f"{name} has no version {version}; it has {', '.join(versions)}")
+    names = list(dict.fromkeys(model.name for model in spec.models))
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"models are: {', '.join(names)}"
+    raise UnknownModelError(f"no model is called {name}; {hint}")
+
+
+def build_reference(
+    data: Path,
+    *,
+    name: str,
+    version: str | None,
+    task: str | None,
+    columns: Columns,
+    bins: int = 10,
+) -> Profile:
+    """Build the profile of a model from a file of its training data.
+
+    With a classifier's `task` the prediction is a category even where classes are numbers; without
+    a task, numbers are numbers. Raises TableError or ProfileError with file, line and column.
+    """
+    label = [columns.label] if columns.label is not None else []
+    table = read_table(data, without=(*label, *columns.exclude))
+    for column in (columns.prediction, columns.confidence, *columns.categories):
+        if column is not None and column not in table.columns:
+            known = ", ".join(table.columns)
+            raise TableError(f"{data}: no column {column!r}; there are {known}")
+    if columns.confidence is not None:
+        _check_confidence(table, columns.confidence)
+    categories = columns.categories
+    if columns.prediction is not None and task is not None and task != "regression":
+        categories = (*categories, columns.prediction)
+    try:
+        profile = build_profile(
+            table.columns,
+            model_name=name,
+            model_version=version,
+            prediction=columns.prediction,
+            confidence=columns.confidence,
+            categories=categories,
+            bins=bins,
+        )
+    except ProfileError as error:
+        raise ProfileError(f"{data}: {error}") from None
+    if not profile.features:
+        raise ProfileError(f"{data}: has no feature besides prediction, confidence and label")
+    if task == "regression" and profile.prediction is not None:
+        _check_numeric_prediction(table, columns.prediction, profile)
+    return profile
+
+
+def _check_confidence(table: Table, column: str) -> None:
+    for row, value in enumerate(table.columns[column]):
+        number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        # NaN is neither below nor above: it counts as missing.
+        if not number or (isinstance(value, int | float) and (value < 0 or value > 1)):
+            raise ProfileError(
+                f"{table.place(row)}: column {column!r}: a confidence is from 0 to 1, got {value!r}"
+            )
+
+
+def _check_numeric_prediction(table: Table, column: str | None, profile: Profile) -> None:
+    if column is None or isinstance(profile.prediction, NumericBins):
+        return
+    for row, value in enumerate(table.columns[column]):
+        if isinstance(value, str | bool):
+            raise ProfileError(
+                f"{table.place(row)}: column {column!r}: the model is a regression, so its "
+                f"predictions are numbers, got {value!r}"
+            )
