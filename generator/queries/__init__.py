@@ -1,1 +1,1 @@
-"""Every PromQL expression, once."""
+"""Every PromQL expression, once: `recorded` fills the normalised names, `alerting` reads them."""

@@ -1,0 +1,300 @@
+"""The normalised series that dashboards and alerts read, and the expressions that record them.
+
+One rule serves all models. A ratio is count-weighted, empty without traffic and 0 without errors;
+a quantile or mean is empty without traffic, never NaN. `str(recorded)` is its name in a query:
+
+    f"sum({recorded.REQUESTS})"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from contract import catalog
+from contract.catalog import MODEL, Metric, Unit
+from contract.quantity import Duration
+from contract.spec import QUANTILES, Spec
+from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, window
+
+__all__ = [
+    "CLASS_RATE",
+    "CONFIDENCE_MEAN",
+    "DRIFT_DETECTED",
+    "DRIFT_EVALUATED",
+    "DRIFT_SCORE",
+    "ERRORS",
+    "ERROR_RATIO",
+    "LATENCY_BUCKETS",
+    "LATENCY_MEAN",
+    "LATENCY_QUANTILES",
+    "MODEL_JOBS",
+    "RECORDED",
+    "REQUESTS",
+    "REQUESTS_INCREASE",
+    "TARGET_INFO",
+    "TARGET_UP",
+    "THRESHOLD",
+    "Group",
+    "Recorded",
+]
+
+MODEL_JOBS: Final = ("ml-sidecar",)
+"""The scrape jobs whose targets serve models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that are evaluated together, in order, as often as what they read moves.
+
+    `interval` None is the evaluation interval of models.yaml.
+    """
+
+    name: str
+    interval: Duration | None = None
+
+
+_PROMISES: Final = Group("model-promises")
+_TRAFFIC: Final = Group("model-traffic-5m")
+_DRIFT: Final = Group("model-drift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One recording rule. `labels` are those of its series; `expression` is its PromQL."""
+
+    name: str
+    labels: tuple[str, ...]
+    help: str
+    group: Group
+    expression: Callable[[Spec], str]
+    unit: Unit = Unit.NONE
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _by(labels: tuple[str, ...]) -> str:
+    return f"by ({', '.join(labels)})"
+
+
+_BY_MODEL: Final = _by(MODEL)
+
+
+def _rate(series: Metric | str, matchers: str = "") -> Callable[[Spec], str]:
+    """Per second over five minutes, summed over a model's replicas."""
+
+    def expression(spec: Spec) -> str:
+        return f"sum {_BY_MODEL} (rate({series}{matchers}[{window(spec, FIVE_MINUTES)}]))"
+
+    return expression
+
+
+def _mean(histogram: Metric) -> Callable[[Spec], str]:
+    total, count = _rate(histogram.sum), _rate(histogram.count)
+    return lambda spec: f"{total(spec)}\n/\n({count(spec)} > 0)"
+
+
+def _remembered(series: Metric) -> Callable[[Spec], str]:
+    """What is exposed now; while nothing at all is, what was exposed last.
+
+    What models.yaml no longer says is thus forgotten at once, and a collector that is down does
+    not take the promises with it.
+    """
+
+    def expression(spec: Spec) -> str:
+        memory = window(spec, PROMISE_MEMORY)
+        return f"({series} or (last_over_time({series}[{memory}]) unless on () {series}))"
+
+    return expression
+
+
+# Promises
+
+
+def _threshold(spec: Spec) -> str:
+    labels = catalog.ALERT_THRESHOLD.labels
+    return f"max {_by(labels)} {_remembered(catalog.ALERT_THRESHOLD)(spec)}"
+
+
+THRESHOLD: Final = Recorded(
+    name="model:ml_alert_threshold",
+    labels=catalog.ALERT_THRESHOLD.labels,
+    help="The threshold of each alert of each model, as models.yaml has it.",
+    group=_PROMISES,
+    expression=_threshold,
+)
+
+
+TARGET_INFO: Final = Recorded(
+    name="model:ml_model_target_info",
+    labels=(*MODEL, "target"),
+    help="Always 1; a target that should serve the model.",
+    group=_PROMISES,
+    expression=lambda spec: (
+        f"max {_by((*MODEL, 'target'))} {_remembered(catalog.MODEL_TARGET_INFO)(spec)}"
+    ),
+)
+
+
+def _target_up(_: Spec) -> str:
+    jobs = "|".join(MODEL_JOBS)
+    up = f'label_replace(up{{job=~"{jobs}"}}, "target", "$1", "instance", "(.+)")'
+    # A target that Prometheus does not even try to scrape has no `up`: that is down, too.
+    return (
+        f"(\n  {TARGET_INFO} * on (target) group_left () max by (target) ({up})\n"
+        f"  or 0 * {TARGET_INFO}\n)\n"
+        "* on (model_name, model_version) group_left (targets)\n"
+        f'count_values {_BY_MODEL} ("targets", count {_BY_MODEL} ({TARGET_INFO}))'
+    )
+
+
+TARGET_UP: Final = Recorded(
+    name="model:ml_model_target_up",
+    labels=(*MODEL, "target", "targets"),
+    help="1 where Prometheus scrapes a target of the model, 0 where not; targets says how many "
+    "the model has.",
+    group=_PROMISES,
+    expression=_target_up,
+)
+
+# Traffic
+
+REQUESTS: Final = Recorded(
+    name="model:ml_inference_requests:rate5m",
+    labels=MODEL,
+    help="Requests per second, of every status.",
+    group=_TRAFFIC,
+    expression=_rate(catalog.INFERENCE_REQUESTS),
+)
+ERRORS: Final = Recorded(
+    name="model:ml_inference_errors:rate5m",
+    labels=MODEL,
+    help="Failed requests per second; what the model server rejected is no failure of the model.",
+    group=_TRAFFIC,
+    expression=_rate(catalog.INFERENCE_REQUESTS, '{status="error"}'),
+)
+ERROR_RATIO: Final = Recorded(
+    name="model:ml_inference_errors:ratio_rate5m",
+    labels=MODEL,
+    help="Share of all requests that failed.",
+    group=_TRAFFIC,
+    # Prometheus evaluates a group's rules in order, so both parts are of this very evaluation.
+    expression=lambda _: f"({ERRORS} or 0 * {REQUESTS})\n/\n({REQUESTS} > 0)",
+    unit=Unit.RATIO,
+)
+REQUESTS_INCREASE: Final = Recorded(
+    name="model:ml_inference_requests:increase5m",
+    labels=MODEL,
+    help="Requests in the last five minutes: ratios and quantiles of a few say little.",
+    group=_TRAFFIC,
+    expression=lambda spec: (
+        f"sum {_BY_MODEL} (increase({catalog.INFERENCE_REQUESTS}[{window(spec, FIVE_MINUTES)}]))"
+    ),
+)
+
+LATENCY_BUCKETS: Final = Recorded(
+    name="model:ml_inference_latency_seconds_bucket:rate5m",
+    labels=(*MODEL, "le"),
+    help="Requests per second that took at most le; every latency quantile is read from it.",
+    group=_TRAFFIC,
+    expression=lambda spec: (
+        f"sum {_by((*MODEL, 'le'))} "
+        f"(rate({catalog.INFERENCE_LATENCY.bucket}[{window(spec, FIVE_MINUTES)}]))"
+    ),
+)
+
+
+def _quantile(quantile: float) -> Recorded:
+    # A quantile of no requests is NaN, which no comparison holds for.
+    return Recorded(
+        name=f"model:ml_inference_latency_seconds:{QUANTILES[quantile]}_5m",
+        labels=MODEL,
+        help=f"{quantile * 100:g}% of the requests took at most this long.",
+        group=_TRAFFIC,
+        expression=lambda _: f"histogram_quantile({quantile:g}, {LATENCY_BUCKETS}) >= 0",
+        unit=Unit.SECONDS,
+    )
+
+
+LATENCY_QUANTILES: Final = {name: _quantile(quantile) for quantile, name in QUANTILES.items()}
+"""By the name of the quantile: LATENCY_QUANTILES["p99"]."""
+
+LATENCY_MEAN: Final = Recorded(
+    name="model:ml_inference_latency_seconds:mean5m",
+    labels=MODEL,
+    help="Mean time a request took.",
+    group=_TRAFFIC,
+    expression=_mean(catalog.INFERENCE_LATENCY),
+    unit=Unit.SECONDS,
+)
+CLASS_RATE: Final = Recorded(
+    name="model:ml_prediction_class:rate5m",
+    labels=(*MODEL, "predicted_class"),
+    help="Predictions per second of each class.",
+    group=_TRAFFIC,
+    expression=lambda spec: (
+        f"sum {_by((*MODEL, 'predicted_class'))} "
+        f"(rate({catalog.PREDICTION_CLASS}[{window(spec, FIVE_MINUTES)}]))"
+    ),
+)
+CONFIDENCE_MEAN: Final = Recorded(
+    name="model:ml_prediction_confidence:mean5m",
+    labels=MODEL,
+    help="Mean of the model's own probability of what it predicted.",
+    group=_TRAFFIC,
+    expression=_mean(catalog.PREDICTION_CONFIDENCE),
+    unit=Unit.RATIO,
+)
+
+# Drift
+
+
+def _latest(metric: Metric, labels: tuple[str, ...], matchers: str = "") -> Callable[[Spec], str]:
+    return lambda _: f"max {_by(labels)} ({metric}{matchers})"
+
+
+DRIFT_SCORE: Final = Recorded(
+    name="model:ml_feature_drift_score",
+    labels=catalog.FEATURE_DRIFT_SCORE.labels,
+    help="How far a feature's values over the window are from those of training.",
+    group=_DRIFT,
+    expression=_latest(catalog.FEATURE_DRIFT_SCORE, catalog.FEATURE_DRIFT_SCORE.labels),
+)
+DRIFT_DETECTED: Final = Recorded(
+    name="model:ml_feature_drift_detected",
+    labels=(*MODEL, "feature_name", "severity"),
+    help="1 where the score is above its threshold and above what sampling alone would give.",
+    group=_DRIFT,
+    expression=_latest(
+        catalog.DRIFT_DETECTED, (*MODEL, "feature_name", "severity"), '{kind="feature"}'
+    ),
+)
+DRIFT_EVALUATED: Final = Recorded(
+    name="model:ml_drift_evaluation_timestamp_seconds",
+    labels=MODEL,
+    help="When the model's drift was last evaluated (Unix time).",
+    group=_DRIFT,
+    expression=_latest(catalog.DRIFT_EVALUATION_TIMESTAMP, MODEL),
+    unit=Unit.SECONDS,
+)
+
+RECORDED: Final = (
+    THRESHOLD,
+    TARGET_INFO,
+    TARGET_UP,
+    REQUESTS,
+    ERRORS,
+    ERROR_RATIO,
+    REQUESTS_INCREASE,
+    LATENCY_BUCKETS,
+    *LATENCY_QUANTILES.values(),
+    LATENCY_MEAN,
+    CLASS_RATE,
+    CONFIDENCE_MEAN,
+    DRIFT_SCORE,
+    DRIFT_DETECTED,
+    DRIFT_EVALUATED,
+)
+"""All of them, in the order in which they are evaluated."""

@@ -1,0 +1,22 @@
+"""Over how long a query looks back, as Prometheus sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contract.quantity import Duration
+from contract.spec import Spec
+
+__all__ = ["FIVE_MINUTES", "PROMISE_MEMORY", "window"]
+
+FIVE_MINUTES: Final = Duration.parse("5m")
+PROMISE_MEMORY: Final = Duration.parse("15m")
+"""For how long a promise outlives the drift collector that exposed it."""
+
+_SCRAPES: Final = 4
+
+
+def window(spec: Spec, duration: Duration) -> Duration:
+    """`duration` under the time scale, and never so short that a rate over it finds nothing."""
+    shortest = spec.clock(spec.stack.scrape_interval).milliseconds * _SCRAPES
+    return Duration(max(spec.clock(duration).milliseconds, shortest))
