@@ -3,7 +3,6 @@
 # PYTHON chooses the interpreter; otherwise the newest of 3.11 and up on the PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/root.sh
 venv=$1 lock=$2
 
 find_python() {
@@ -20,11 +19,11 @@ find_python() {
 }
 
 make_venv() {
-  local python=$1 version
-  # Debian and Ubuntu split ensurepip off into a package of its own.
+  local python=$1
+  # Debian and Ubuntu split ensurepip off into a package of its own. Where that is missing, so is
+  # the rest, most likely: ask for all of it at once, that a person types one line and not two.
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    apt_install "python$version-venv"
+    PYTHON=$python scripts/system_packages.sh venv prometheus alertmanager
   fi
   "$python" -m venv --clear "$venv"
 }

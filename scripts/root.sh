@@ -5,10 +5,10 @@
 as_root() {
   local line=$1
   if [[ $(id -u) -eq 0 ]]; then
-    bash -c "$line"
+    sh -c "$line"
   elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 && -t 1 ]]; }; then
-    echo "Needs root, through sudo: $line" >&2
-    sudo bash -c "$line"
+    echo "Through sudo: $line" >&2
+    sudo sh -c "$line"
   else
     printf 'This needs root, once:\n\n    sudo sh -c "%s"\n\nThen run the same command again.\n' "$line" >&2
     return 1
@@ -23,8 +23,8 @@ apt_install() {
   fi
   local log
   log=$(mktemp)
-  echo "Installing $* from the system's packages ..." >&2
-  if ! as_root "DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; apt-get update -q && apt-get install -qy --no-install-recommends $*" >"$log"; then
+  echo "Missing here: $*; installing from the system's packages ..." >&2
+  if ! as_root "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $*" >"$log"; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     return 1

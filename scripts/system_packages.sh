@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# system_packages.sh prometheus alertmanager: installs those of them that no binary is there for.
+# system_packages.sh [venv] [compiler] [prometheus] [alertmanager]: installs what is not there yet.
+# venv is the package that PYTHON lacks for virtual environments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/root.sh
@@ -9,20 +10,27 @@ present() {
   case $1 in
     prometheus) command -v prometheus && command -v promtool ;;
     alertmanager) { command -v prometheus-alertmanager || command -v alertmanager; } && command -v amtool ;;
-    *) echo "system_packages.sh knows prometheus and alertmanager, not $1" >&2; exit 2 ;;
+    compiler) command -v cc ;;
+    venv) "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ;;
+    *) echo "system_packages.sh doesn't know $1" >&2; exit 2 ;;
   esac >/dev/null
 }
 
 package() {
   case $1 in
+    prometheus) echo prometheus ;;
     alertmanager) echo prometheus-alertmanager ;;
-    *) echo "$1" ;;
+    compiler) echo gcc libc6-dev ;;
+    venv) "$PYTHON" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
   esac
 }
 
-missing=()
+missing=() services=()
 for name in "$@"; do
-  present "$name" || missing+=("$(package "$name")")
+  present "$name" && continue
+  read -ra packages < <(package "$name")
+  missing+=("${packages[@]}")
+  [[ $name = prometheus || $name = alertmanager ]] && services+=("${packages[@]}")
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
@@ -30,7 +38,7 @@ apt_install "${missing[@]}"
 
 # The packages start services on the very ports that the stack uses, and again at every boot.
 # Only services that came with this installation are touched.
-if [[ -d /run/systemd/system ]]; then
-  as_root "systemctl disable --now --quiet ${missing[*]}" &&
-    echo "Disabled the services that came with the packages (${missing[*]}): make up runs its own." >&2
+if [[ ${#services[@]} -gt 0 && -d /run/systemd/system ]]; then
+  as_root "systemctl disable --now --quiet ${services[*]}"
+  echo "Disabled the services that came with the packages (${services[*]}): make up runs its own." >&2
 fi
