@@ -1,1 +1,19 @@
-"""Expressions become panels."""
+"""Grafana: dashboards and their provisioning. Layout only; every expression is in queries."""
+
+from __future__ import annotations
+
+from contract.spec import Spec
+from generator.dashboards.fleet import render_fleet
+from generator.dashboards.model import render_model
+from generator.dashboards.provisioning import render_provisioning
+
+__all__ = ["render_dashboards"]
+
+
+def render_dashboards(spec: Spec) -> dict[str, str]:
+    """Paths below the output folder and their texts. The number of models changes nothing here."""
+    root = "grafana/generated"
+    dashboards = {"fleet": render_fleet(), "model": render_model()}
+    return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {
+        f"{root}/provisioning/{name}": text for name, text in render_provisioning(spec).items()
+    }

@@ -1,0 +1,54 @@
+"""The list of alerts, the same on every dashboard that has one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from generator.dashboards.field import Unit
+from generator.dashboards.panel import Column, Query, Tile, table
+from generator.dashboards.shell import link_to_model
+
+__all__ = ["SEVERITY_COLOURS", "alert_table"]
+
+SEVERITY_COLOURS: Final = {
+    "critical": "red",
+    "error": "orange",
+    "warning": "yellow",
+    "info": "blue",
+}
+STATE_COLOURS: Final = {"firing": "red", "pending": "yellow"}
+
+
+def alert_table(
+    title: str,
+    description: str,
+    alerts: str,
+    *,
+    of_one_model: bool,
+    width: int = 24,
+    height: int = 8,
+) -> Tile:
+    """One row for each alert that fires or is pending, the newest first."""
+    model = [
+        Column(source="model_name", title="Model", link=link_to_model("Model", "Version")),
+        Column(source="model_version", title="Version", width=90),
+        Column(source="team", title="Team"),
+    ]
+    columns = [
+        Column(source="alertname", title="Alert"),
+        Column(source="severity", title="Severity", colours=SEVERITY_COLOURS, width=90),
+        Column(source="alertstate", title="State", colours=STATE_COLOURS, width=90),
+        *([] if of_one_model else model),
+        Column(source="feature_name", title="Feature"),
+        Column(source="A", title="Since", unit=Unit.SINCE),
+    ]
+    return table(
+        title,
+        description,
+        Query(alerts),
+        columns=columns,
+        no_data="No alert fires",
+        sort="Since",
+        width=width,
+        height=height,
+    )

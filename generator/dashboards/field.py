@@ -1,0 +1,81 @@
+"""How values look in Grafana: units, thresholds, mappings and overrides, in its own JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Override", "Steps", "Unit", "by_name", "by_regex", "dashed", "mapping"]
+
+Override = dict[str, Any]
+
+
+class Unit(StrEnum):
+    """Grafana's names of the units we draw."""
+
+    NONE = "none"
+    COUNT = "short"
+    PER_SECOND = "reqps"
+    EVENTS_PER_SECOND = "cps"
+    RATIO = "percentunit"
+    SECONDS = "s"
+    SINCE = "dateTimeFromNow"
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Colours from given values on: green below the first, unless `base` says otherwise."""
+
+    at: tuple[tuple[float, str], ...] = ()
+    base: str = "green"
+
+    def to_json(self) -> dict[str, Any]:
+        """The thresholds of a field; the first step is open below."""
+        steps: list[dict[str, Any]] = [
+            {"color": self.base if self.at else "text", "value": None},
+            *({"color": colour, "value": value} for value, colour in self.at),
+        ]
+        return {"mode": "absolute", "steps": steps}
+
+
+def mapping(states: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    """Texts and colours for single values: {"1": ("up", "green")}."""
+    if not states:
+        return []
+    options = {
+        value: {"text": text, "color": colour, "index": index}
+        for index, (value, (text, colour)) in enumerate(states.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+def by_name(name: str, **properties: Any) -> Override:
+    """Properties of the one series or column of that name."""
+    return _override("byName", name, properties)
+
+
+def by_regex(pattern: str, **properties: Any) -> Override:
+    """Properties of all series whose names match /pattern/."""
+    return _override("byRegexp", f"/{pattern}/", properties)
+
+
+def dashed(pattern: str, colour: str) -> Override:
+    """A limit: a thin dashed line that neither stacks nor fills."""
+    return by_regex(
+        pattern,
+        **{
+            "color": {"mode": "fixed", "fixedColor": colour},
+            "custom.lineStyle": {"fill": "dash", "dash": [10, 10]},
+            "custom.fillOpacity": 0,
+            "custom.stacking": {"mode": "none", "group": "limit"},
+        },
+    )
+
+
+def _override(matcher: str, options: str, properties: Mapping[str, Any]) -> Override:
+    return {
+        "matcher": {"id": matcher, "options": options},
+        "properties": [{"id": key, "value": value} for key, value in properties.items()],
+    }

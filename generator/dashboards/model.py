@@ -1,0 +1,343 @@
+"""Model: from "is it broken" to "why", for one version of one model."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contract import catalog
+from generator.dashboards.alerting import alert_table
+from generator.dashboards.field import Steps, Unit, by_name, dashed
+from generator.dashboards.layout import Row
+from generator.dashboards.panel import (
+    Column,
+    Query,
+    Tile,
+    bar_gauge,
+    heatmap,
+    matrix,
+    stat,
+    state_timeline,
+    table,
+    time_series,
+)
+from generator.dashboards.shell import render, variable
+from generator.queries import model, selection
+
+__all__ = ["render_model"]
+
+NO_REQUESTS: Final = "No requests in the last 5 minutes"
+NO_PROFILE: Final = "No data: the model has no reference profile, or drift is not evaluated yet"
+UP: Final = {"0": ("down", "red"), "1": ("up", "green")}
+STATUS_COLOURS: Final = {"success": "green", "error": "red", "rejected": "orange"}
+
+
+def render_model() -> str:
+    """The text of model.json."""
+    return render(
+        uid="ml-model",
+        title="ML model",
+        description="One version of one model: is it broken, and why?",
+        variables=[
+            variable("team", "Team", selection.teams_variable(), many=True),
+            variable("model", "Model", selection.models_variable()),
+            variable("version", "Version", selection.versions_variable(), newest_first=True),
+        ],
+        alerts=model.alert_annotations(),
+        rows=[
+            Row(1, "Is it broken?", (*_numbers(), *_alerts())),
+            Row(2, "Does it answer?", _traffic()),
+            Row(3, "Where does the time go?", _latency()),
+            Row(4, "Has its input changed?", _features()),
+            Row(5, "What does it predict?", _predictions()),
+            Row(6, "Was it right?", _outcomes()),
+        ],
+    )
+
+
+def _numbers() -> tuple[Tile, ...]:
+    return (
+        stat(
+            "Alerts that fire",
+            "Alerts of this version that fire now; the list below says which.",
+            Query(model.firing(), "firing"),
+            unit=Unit.COUNT,
+            no_data="Prometheus does not answer",
+            steps=Steps(at=((1, "red"),)),
+        ),
+        stat(
+            "Requests",
+            "Requests per second of every status, over 5 minutes.",
+            Query(model.requests(), "requests"),
+            unit=Unit.PER_SECOND,
+            no_data="No data: no sidecar knows this version",
+            history=True,
+        ),
+        stat(
+            "Requests that fail",
+            "Share of requests that failed over 5 minutes.",
+            Query(model.error_ratio(), "failed"),
+            unit=Unit.RATIO,
+            decimals=2,
+            no_data=NO_REQUESTS,
+            history=True,
+        ),
+        stat(
+            "p99 latency",
+            "99% of the requests of the last 5 minutes took at most this long.",
+            Query(model.latency("p99"), "p99"),
+            unit=Unit.SECONDS,
+            no_data=NO_REQUESTS,
+            history=True,
+        ),
+        stat(
+            "Drifted features",
+            "Features whose score is above the threshold and above what sampling alone gives.",
+            Query(model.drifted_features(), "drifted"),
+            unit=Unit.COUNT,
+            no_data="No profile",
+            steps=Steps(at=((1, "orange"),)),
+        ),
+        stat(
+            "Drift was evaluated",
+            "Time since the drift collector last looked at this model. Orange when it is late: "
+            "what this page says of drift is then old.",
+            Query(model.drift_age(), "ago"),
+            unit=Unit.SECONDS,
+            decimals=0,
+            no_data="Never",
+            steps=Steps(at=((900, "orange"),)),
+        ),
+    )
+
+
+def _alerts() -> tuple[Tile, ...]:
+    return (
+        alert_table(
+            "Which alerts fire, and since when?",
+            "Alerts of this version that fire, and pending ones, whose reason does not yet hold "
+            "for long enough.",
+            model.alerts(),
+            of_one_model=True,
+            width=16,
+            height=6,
+        ),
+        state_timeline(
+            "Were its targets up?",
+            "One band for each target of models.yaml that serves this version, red while "
+            "Prometheus could not scrape it.",
+            Query(model.targets_up(), "{{target}}"),
+            no_data="No data: the drift collector has not said which targets serve it",
+            states=UP,
+            width=8,
+        ),
+    )
+
+
+def _traffic() -> tuple[Tile, ...]:
+    return (
+        time_series(
+            "How many requests, and how do they end?",
+            "Requests per second by status. Rejected ones were refused by the model server, "
+            "errors are the model's.",
+            Query(model.requests_by_status(), "{{status}}"),
+            unit=Unit.PER_SECOND,
+            no_data="No data: no sidecar knows this version",
+            stacked=True,
+            overrides=[
+                by_name(status, color={"mode": "fixed", "fixedColor": colour})
+                for status, colour in STATUS_COLOURS.items()
+            ],
+        ),
+        time_series(
+            "Are too many failing?",
+            "Share of requests that failed over 5 minutes, and the threshold of HighErrorRatio.",
+            Query(model.error_ratio(), "failed"),
+            Query(model.error_limit(), "limit"),
+            unit=Unit.RATIO,
+            no_data=NO_REQUESTS,
+            overrides=[dashed("^limit", "red")],
+        ),
+    )
+
+
+def _latency() -> tuple[Tile, ...]:
+    quantiles = ("p50", "p90", "p95", "p99", "p999")
+    return (
+        time_series(
+            "Is it slow?",
+            "Latency over 5 minutes: that share of the requests took at most this long. Dashed: "
+            "what models.yaml promises of a quantile.",
+            *(Query(model.latency(name), name) for name in quantiles),
+            Query(model.latency_limits(), "limit of p{{quantile}}"),
+            unit=Unit.SECONDS,
+            no_data=NO_REQUESTS,
+            overrides=[dashed("^limit", "red")],
+        ),
+        time_series(
+            "In which stage?",
+            "Mean time a request spent in each stage. Stages are those that the model server "
+            "sends with its predictions.",
+            Query(model.stage_latency(), "{{stage}}"),
+            unit=Unit.SECONDS,
+            no_data="No data: the model server sends no stages",
+            stacked=True,
+        ),
+        heatmap(
+            "All requests, or a few?",
+            "Requests per second by how long they took: a second band above the first is a part "
+            "of the requests that takes another way.",
+            Query(model.buckets(catalog.INFERENCE_LATENCY)),
+            unit=Unit.SECONDS,
+            no_data="No data: no sidecar knows this version",
+            width=24,
+        ),
+    )
+
+
+def _features() -> tuple[Tile, ...]:
+    return (
+        time_series(
+            "Which features moved, and since when?",
+            "Distance of the values over the drift window from those of training, for the 5 "
+            "features that moved furthest. A feature has drifted above both the threshold and "
+            "its noise floor, the score that sampling alone rarely exceeds.",
+            Query(model.top_drift_scores(), "{{feature_name}}"),
+            Query(model.drift_threshold("warning"), "warning"),
+            Query(model.drift_threshold("critical"), "critical"),
+            Query(model.worst_noise_floor(), "noise floor (highest)"),
+            unit=Unit.NONE,
+            no_data=NO_PROFILE,
+            overrides=[
+                dashed("^warning$", "yellow"),
+                dashed("^critical$", "red"),
+                dashed("^noise floor", "text"),
+            ],
+        ),
+        bar_gauge(
+            "How near to drift is each feature?",
+            "The score as a share of what counts as drift: the warning threshold, or the noise "
+            "floor where that is higher. Above 100% the feature has drifted.",
+            Query(model.top_drift_of_limit(), "{{feature_name}}", instant=True),
+            unit=Unit.RATIO,
+            no_data=NO_PROFILE,
+            steps=Steps(at=((0.8, "yellow"), (1, "orange"))),
+            top=2,
+        ),
+        table(
+            "Every feature",
+            "Score, noise floor and values counted are of the drift window; missing and invalid "
+            "are shares of the requests of the last minutes.",
+            Query(model.drift_of_limit()),
+            Query(model.drift_score()),
+            Query(model.noise_floor()),
+            Query(model.feature_samples()),
+            Query(model.feature_missing()),
+            Query(model.feature_invalid()),
+            columns=[
+                Column(source="feature_name", title="Feature"),
+                Column(
+                    source="A",
+                    title="Score, of limit",
+                    unit=Unit.RATIO,
+                    decimals=0,
+                    steps=Steps(at=((0.8, "yellow"), (1, "orange"))),
+                ),
+                Column(source="B", title="Score", decimals=3),
+                Column(source="C", title="Noise floor", decimals=3),
+                Column(source="D", title="Values", unit=Unit.COUNT),
+                Column(source="E", title="Missing", unit=Unit.RATIO, decimals=1),
+                Column(source="F", title="Invalid", unit=Unit.RATIO, decimals=1),
+            ],
+            sort="Score, of limit",
+            no_data=NO_PROFILE,
+            width=12,
+            height=9,
+        ),
+        time_series(
+            "Are features missing or invalid?",
+            "Share of requests in which a feature was absent, null or NaN, and in which it had a "
+            "wrong type or a category unknown in training; the 3 worst features of each.",
+            Query(model.top_missing(), "{{feature_name}} missing"),
+            Query(model.top_invalid(), "{{feature_name}} invalid"),
+            unit=Unit.RATIO,
+            no_data="No data: no requests, or the model has no reference profile",
+            height=9,
+        ),
+    )
+
+
+def _predictions() -> tuple[Tile, ...]:
+    return (
+        time_series(
+            "Which classes does it predict?",
+            "Share of each predicted class over 5 minutes. A share that moves while the input "
+            "does not is a changed model.",
+            Query(model.classes(), "{{predicted_class}}"),
+            unit=Unit.PER_SECOND,
+            no_data="No data: a regressor predicts no classes",
+            share=True,
+            width=8,
+        ),
+        time_series(
+            "How sure is it?",
+            "The model's own probability of what it predicted: the mean, and what the least sure "
+            "tenth stays below.",
+            Query(model.confidence(), "mean"),
+            Query(model.confidence_quantile(0.1), "least sure tenth"),
+            unit=Unit.RATIO,
+            no_data="No data: the model server sends no confidence",
+            top=1,
+            width=8,
+        ),
+        heatmap(
+            "Which values does it predict?",
+            "Predictions per second by value, on the bins of the reference profile.",
+            Query(model.buckets(catalog.PREDICTION_VALUE)),
+            unit=Unit.NONE,
+            no_data="No data: a classifier predicts classes, not values",
+            width=8,
+        ),
+    )
+
+
+def _outcomes() -> tuple[Tile, ...]:
+    return (
+        time_series(
+            "Do labels arrive?",
+            "True labels per second, by whether the prediction they belong to was found.",
+            Query(model.labels(), "{{result}}"),
+            unit=Unit.EVENTS_PER_SECOND,
+            no_data="No data: no sidecar knows this version",
+            stacked=True,
+            width=6,
+        ),
+        time_series(
+            "How often is it right?",
+            "Share of labelled predictions of the last hour whose class was the actual one.",
+            Query(model.accuracy(), "accuracy"),
+            unit=Unit.RATIO,
+            no_data="No data: a regressor, or no labels in the last hour",
+            top=1,
+            width=6,
+        ),
+        matrix(
+            "Which classes does it confuse?",
+            "Labelled predictions of the time range: a row for each predicted class, a column "
+            "for each actual one.",
+            Query(model.confusion()),
+            rows="predicted_class",
+            columns="actual_class",
+            no_data="No data: a regressor, or no labels in the time range",
+            width=6,
+        ),
+        time_series(
+            "How far off is it?",
+            "Error of labelled predictions of the last hour, in the unit of the prediction. A "
+            "root mean square far above the mean: a few large errors.",
+            Query(model.absolute_error(), "mean absolute error"),
+            Query(model.root_mean_squared_error(), "root mean squared error"),
+            unit=Unit.NONE,
+            no_data="No data: a classifier, or no labels in the last hour",
+            width=6,
+        ),
+    )

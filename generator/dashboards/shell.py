@@ -1,0 +1,112 @@
+"""What all dashboards share: variables, links to each other, annotations, time range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from grafanalib import core as grafana
+
+from generator.dashboards.finish import finish
+from generator.dashboards.layout import Row, place
+
+__all__ = ["TAG", "link_to_model", "render", "variable"]
+
+TAG: Final = "ml-observability"
+"""Dashboards with this tag are linked to each other."""
+
+RELOAD_ON_TIME_CHANGE: Final = 2
+SHARED_CROSSHAIR: Final = 1
+NATURAL_DESCENDING: Final = 8
+NATURAL_ASCENDING: Final = 7
+
+BUILT_IN_ANNOTATION: Final = {
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "name": "Annotations & Alerts",
+    "type": "dashboard",
+}
+
+
+def link_to_model(name: str, version: str) -> str:
+    """The model dashboard for the row of a table; `name` and `version` are its columns' titles."""
+    return (
+        "/d/ml-model?${datasource:queryparam}&${team:queryparam}&${__url_time_range}"
+        f'&var-model=${{__data.fields["{name}"]}}&var-version=${{__data.fields["{version}"]}}'
+    )
+
+
+def variable(
+    name: str, label: str, query: str, *, many: bool = False, newest_first: bool = False
+) -> Any:
+    """A variable whose values come from Prometheus; `many` offers several, and All."""
+    return grafana.Template(
+        name=name,
+        label=label,
+        query=query,
+        includeAll=many,
+        multi=many,
+        allValue=".*" if many else None,
+        refresh=RELOAD_ON_TIME_CHANGE,
+        sort=NATURAL_DESCENDING if newest_first else NATURAL_ASCENDING,
+    )
+
+
+def render(
+    *,
+    uid: str,
+    title: str,
+    description: str,
+    variables: Sequence[Any],
+    rows: Sequence[Row],
+    alerts: str,
+    time: str = "now-1h",
+) -> str:
+    """The text of a dashboard's file. `alerts` is the expression whose series are annotations."""
+    dashboard = grafana.Dashboard(
+        uid=uid,
+        title=title,
+        description=description,
+        tags=[TAG],
+        editable=False,
+        graphTooltip=SHARED_CROSSHAIR,
+        refresh="30s",
+        time=grafana.Time(time, "now"),
+        timezone="browser",
+        templating=grafana.Templating([_datasource(), *variables]),
+        annotations=grafana.Annotations([BUILT_IN_ANNOTATION, _alerts(alerts)]),
+        links=[
+            grafana.DashboardLink(
+                type="dashboards",
+                title="ML dashboards",
+                tags=[TAG],
+                includeVars=True,
+                keepTime=True,
+            )
+        ],
+        panels=place(rows),
+    )
+    return finish(dashboard)
+
+
+def _datasource() -> Any:
+    return grafana.Template(
+        name="datasource", label="Data source", type="datasource", query="prometheus", refresh=1
+    )
+
+
+def _alerts(expr: str) -> dict[str, Any]:
+    return {
+        "enable": True,
+        "expr": expr,
+        "hide": False,
+        "iconColor": "red",
+        "name": "Alerts firing",
+        "step": "60s",
+        "tagKeys": "severity",
+        "textFormat": "{{model_name}} {{feature_name}}",
+        "titleFormat": "{{alertname}}",
+    }

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from grafanalib import core as grafana
+
+from contract.catalog import METRICS, Type
+from contract.read import read_spec
+from generator.dashboards import render_dashboards
+from generator.dashboards.layout import Row, place
+from generator.dashboards.panel import Tile
+from generator.queries.recorded import RECORDED
+from tests.processes import ROOT
+
+Json = dict[str, Any]
+
+MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
+CHOSEN = {
+    "$__rate_interval": "1m",
+    "$__range": "1h",
+    "$team": "ml-platform",
+    "$model": "breast-cancer",
+    "$version": "1.0.0",
+}
+GROUPING = re.compile(
+    r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))", re.IGNORECASE
+)
+OPERATORS = {"and", "or", "unless", "bool", "group_left", "group_right"}
+
+
+def rendered() -> dict[str, str]:
+    return render_dashboards(read_spec(ROOT / "models.yaml"))
+
+
+def dashboards() -> dict[str, Json]:
+    return {path: json.loads(text) for path, text in rendered().items() if path.endswith(".json")}
+
+
+DASHBOARDS = dashboards()
+PANELS = [
+    pytest.param(panel, id=f"{dashboard['uid']}: {panel['title']}")
+    for dashboard in DASHBOARDS.values()
+    for panel in dashboard["panels"]
+    if panel["type"] != "row"
+]
+each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
+each_panel = pytest.mark.parametrize("panel", PANELS)
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Where each expression stands, and the expression."""
+    for dashboard in DASHBOARDS.values():
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", ()):
+                where = f"{dashboard['uid']} / {panel['title']} / {target['refId']}"
+                yield where, target["expr"]
+        for annotation in dashboard["annotations"]["list"]:
+            if not annotation.get("builtIn"):
+                yield f"{dashboard['uid']} / annotations / {annotation['name']}", annotation["expr"]
+
+
+def variable_queries() -> Iterator[tuple[str, str]]:
+    for dashboard in DASHBOARDS.values():
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                query = variable["query"]["query"]
+                found = re.fullmatch(r"label_values\((.+), \w+\)", query)
+                assert found, query
+                yield f"{dashboard['uid']} / ${variable['name']}", found[1]
+
+
+def with_choices(expression: str) -> str:
+    """The expression as Grafana sends it, for one choice of every variable."""
+    for name, value in CHOSEN.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def metric_names(expression: str) -> set[str]:
+    """The names an expression selects series by: what is left when all else is taken away."""
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
+    bare = GROUPING.sub(" ", bare)
+    return {
+        word
+        for word in re.findall(r"(?<![\w.:$])[a-zA-Z_:][\w:]*(?!\w*\s*\()", bare)
+        if word not in OPERATORS
+    }
+
+
+def test_two_dashboards_and_their_provisioning_are_rendered() -> None:
+    assert sorted(rendered()) == [
+        "grafana/generated/dashboards/fleet.json",
+        "grafana/generated/dashboards/model.json",
+        "grafana/generated/provisioning/dashboards/ml.yml",
+        "grafana/generated/provisioning/datasources/prometheus.yml",
+    ]
+
+
+def test_rendering_twice_gives_the_same_bytes() -> None:
+    assert rendered() == rendered()
+
+
+def test_the_number_of_models_changes_no_dashboard() -> None:
+    spec = read_spec(ROOT / "models.yaml")
+    many = spec.model_copy(
+        update={
+            "models": tuple(
+                spec.models[0].model_copy(update={"name": f"m{number}"}) for number in range(1000)
+            )
+        }
+    )
+    assert render_dashboards(many) == render_dashboards(spec)
+
+
+@each_dashboard
+def test_a_dashboard_is_found_by_uid_and_tag_and_is_not_edited_by_hand(dashboard: Json) -> None:
+    assert re.fullmatch(r"ml-[a-z-]+", dashboard["uid"])
+    assert dashboard["id"] is None
+    assert dashboard["editable"] is False
+    assert dashboard["tags"] == ["ml-observability"]
+    assert 36 <= dashboard["schemaVersion"] <= 42
+    assert dashboard["title"]
+    assert dashboard["description"]
+
+
+@each_dashboard
+def test_dashboards_link_to_each_other_and_keep_time_and_variables(dashboard: Json) -> None:
+    (link,) = dashboard["links"]
+    assert link["type"] == "dashboards"
+    assert link["tags"] == dashboard["tags"]
+    assert link["includeVars"] is True
+    assert link["keepTime"] is True
+
+
+@each_dashboard
+def test_the_data_source_is_a_variable_and_the_others_reload_with_the_time(
+    dashboard: Json,
+) -> None:
+    source, *others = dashboard["templating"]["list"]
+    assert (source["name"], source["label"]) == ("datasource", "Data source")
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    for variable in others:
+        assert variable["refresh"] == 2, variable["name"]
+        assert variable["label"]
+        assert variable["datasource"]["uid"] == "${datasource}"
+
+
+@each_dashboard
+def test_panel_ids_are_unique(dashboard: Json) -> None:
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
+    assert all(isinstance(one, int) and one > 0 for one in ids)
+
+
+@each_dashboard
+def test_panels_stay_within_the_grid_and_none_overlaps_another(dashboard: Json) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] >= 0
+        assert place["x"] + place["w"] <= 24
+        cells = itertools.product(
+            range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        )
+        for cell in cells:
+            assert cell not in taken, f"{panel['title']} overlaps {taken[cell]} at {cell}"
+            taken[cell] = panel["title"]
+
+
+@each_dashboard
+def test_no_two_panels_have_the_same_title(dashboard: Json) -> None:
+    titles = [panel["title"] for panel in dashboard["panels"]]
+    assert len(set(titles)) == len(titles)
+
+
+@each_panel
+def test_a_panel_says_what_it_shows_and_what_no_data_means(panel: Json) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    assert panel["title"]
+    assert len(panel["description"].split()) >= 5
+    assert defaults["noValue"]
+    # The value axis of a heatmap has a unit of its own.
+    assert defaults.get("unit") or panel["type"] == "state-timeline"
+
+
+@each_panel
+def test_a_panel_asks_the_chosen_data_source(panel: Json) -> None:
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    assert panel["targets"]
+    for letter, target in zip("ABCDEFGHIJ", panel["targets"], strict=False):
+        assert target["refId"] == letter
+        assert target["datasource"] == panel["datasource"]
+        assert target["expr"].strip()
+        assert target["range"] is not target["instant"]
+
+
+@each_panel
+def test_a_line_has_a_legend_that_reads(panel: Json) -> None:
+    if panel["type"] in ("timeseries", "state-timeline", "bargauge", "heatmap"):
+        for target in panel["targets"]:
+            assert target["legendFormat"] not in ("", "__auto")
+
+
+@each_panel
+def test_nothing_of_older_grafanas_is_left(panel: Json) -> None:
+    text = json.dumps(panel)
+    for relic in ('"null"', "fieldOptions", "intervalFactor", "yaxes", "dataFormat", '"steps": ""'):
+        assert relic not in text
+    thresholds = panel["fieldConfig"]["defaults"]["thresholds"]
+    assert thresholds["steps"][0]["value"] is None
+    assert all(step["value"] is not None for step in thresholds["steps"][1:])
+
+
+def test_every_expression_parses(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"test:expression:{index}", "expr": with_choices(expression)}
+        for index, (_, expression) in enumerate([*expressions(), *variable_queries()])
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_metric_is_recorded_or_in_the_catalog() -> None:
+    known = MADE_BY_PROMETHEUS | {rule.name for rule in RECORDED}
+    for metric in METRICS:
+        known |= {metric.name} if metric.type is not Type.HISTOGRAM else set()
+        if metric.type is Type.HISTOGRAM:
+            known |= {metric.bucket, metric.count, metric.sum}
+    for where, expression in [*expressions(), *variable_queries()]:
+        names = metric_names(with_choices(expression))
+        assert names, where
+        assert names <= known, f"{where}: {names - known}"
+
+
+def test_a_rate_follows_the_zoom_of_the_graph() -> None:
+    for where, expression in expressions():
+        windows = re.findall(r"\brate\([^\[]+\[([^\]]+)\]", expression)
+        assert set(windows) <= {"$__rate_interval"}, where
+
+
+def test_the_lines_of_many_series_are_chosen_once_for_the_whole_range() -> None:
+    # topk at every step would draw each series that was ever among the first.
+    for where, expression in expressions():
+        if "topk(" in expression and "sort_desc(" not in expression:
+            assert "[$__range] @ end()" in expression, where
+
+
+def test_dashboards_hold_no_promql() -> None:
+    for file in (ROOT / "generator" / "dashboards").glob("*.py"):
+        text = file.read_text()
+        for sign in (*(rule.name for rule in RECORDED), "(rate(", "sum(", '=~"', " by ("):
+            assert sign not in text, f"{file.name}: {sign}"
+
+
+def test_grafana_finds_prometheus_and_the_dashboards_where_the_environment_says() -> None:
+    texts = rendered()
+    (source,) = yaml.safe_load(texts["grafana/generated/provisioning/datasources/prometheus.yml"])[
+        "datasources"
+    ]
+    assert (source["uid"], source["url"]) == ("prometheus", "${PROMETHEUS_URL}")
+    assert source["jsonData"]["timeInterval"] == "15s"
+    (provider,) = yaml.safe_load(texts["grafana/generated/provisioning/dashboards/ml.yml"])[
+        "providers"
+    ]
+    assert provider["allowUiUpdates"] is False
+    assert provider["options"] == {
+        "path": "${DASHBOARDS_PATH}",
+        "foldersFromFilesStructure": False,
+    }
+
+
+def test_a_row_number_that_stands_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"unique.*\[1, 1\]"):
+        place([Row(1, "One", ()), Row(1, "Another", ())])
+
+
+def test_tiles_that_do_not_fit_beside_each_other_start_a_new_line() -> None:
+    tile = Tile(grafana.Text(), 16, 4)
+    panels = place([Row(1, "Row", (tile, tile))])
+    assert [(panel.gridPos.x, panel.gridPos.y) for panel in panels] == [(0, 0), (0, 1), (0, 5)]
