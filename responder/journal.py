@@ -17,7 +17,7 @@ from typing import Final
 
 from contract import logs
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "write_all"]
 
 log = logs.logger()
 
@@ -107,14 +107,18 @@ class Journal:
             self._file = None
 
 
+def write_all(file: int, data: bytes) -> None:
+    """Write all of `data`, unbuffered: what failed is not tried again behind one's back."""
+    while data:
+        data = data[os.write(file, data) :]
+
+
 def _write(file: int, data: bytes) -> None:
     """Write and sync; what was written of a part is taken back, so that lines stay whole."""
     regular = _is_regular(file)
     before = os.fstat(file).st_size
     try:
-        written = 0
-        while written < len(data):
-            written += os.write(file, data[written:])
+        write_all(file, data)
         if regular:
             os.fsync(file)
     except OSError:

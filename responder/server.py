@@ -22,7 +22,7 @@ from contract import catalog, logs
 from contract.spec import SEVERITIES
 from exporters import expose
 from responder import pages
-from responder.journal import Journal
+from responder.journal import Journal, write_all
 from responder.notification import Notification, read_line, read_notifications
 from responder.webhook import PayloadError, Status, read_payload
 
@@ -122,8 +122,7 @@ class Responder:
     def _print(self, lines: Sequence[bytes]) -> None:
         """A reader of standard output that went away is counted; the file has the lines."""
         try:
-            sys.stdout.buffer.write(b"".join(lines))
-            sys.stdout.buffer.flush()
+            write_all(sys.stdout.fileno(), b"".join(lines))
         except OSError as error:
             self._own.error("stdout")
             log.error("stdout_unwritable", reason=error.strerror)
