@@ -1,0 +1,109 @@
+"""`python -m exporters.sidecar serve`: the process beside a model server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contract import logs
+from contract.problems import ProblemsError
+from contract.profile import ProfileError, read_profile
+from contract.read import read_spec
+from contract.spec import Spec
+from exporters.expose import Family, Own, add_serve_arguments, app, serve
+from exporters.sidecar.families import Exposition
+from exporters.sidecar.intake import Intake
+from exporters.sidecar.layout import Layout
+from exporters.sidecar.web import routes
+
+__all__ = ["main"]
+
+log = logs.logger()
+
+EXAMPLE = """\
+example:
+  python -m exporters.sidecar serve --models models.yaml
+  curl -d '{"model_name": "fraud", "features": {"age": 41}, "prediction": 1}' \\
+      http://127.0.0.1:9101/v1/predictions
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status: 0, or 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    logs.setup("sidecar", options.log_format)
+    try:
+        spec = read_spec(options.models)
+        layouts = _read_layouts(spec, options.model)
+    except (ProblemsError, ProfileError, _UnknownModelError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    for layout in layouts:
+        for note in layout.notes:
+            log.info("counts_less", model=layout.model.name, reason=note)
+    intake = Intake(layouts)
+    exposition = Exposition(intake)
+    own = Own("sidecar")
+
+    def collect() -> Sequence[Family]:
+        with own.collecting():
+            return list(exposition.families())
+
+    return serve(app(own, collect, routes=routes(intake)), options.listen)
+
+
+class _UnknownModelError(ValueError):
+    pass
+
+
+def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:
+    """What is counted of the models called `names`, or of all where none is named."""
+    known = [model.name for model in spec.models]
+    for name in names:
+        if name not in known:
+            raise _UnknownModelError(
+                f"--model {name}: no such model; there are {', '.join(dict.fromkeys(known))}"
+            )
+    return [
+        Layout.of(model, read_profile(spec.path(model.profile)) if model.profile else None)
+        for model in spec.models
+        if not names or model.name in names
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m exporters.sidecar",
+        description="Takes prediction events and labels over HTTP; exposes them as counters.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "serve",
+        help="answer on an address until stopped",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--models", type=Path, default=Path("models.yaml"), help="(default: %(default)s)"
+    )
+    command.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="take events of this model only; may be repeated (default: all of models.yaml)",
+    )
+    command.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        help="where predictions that wait for labels will be kept; not used yet",
+    )
+    add_serve_arguments(command, listen="127.0.0.1:9101")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""The body of a request → events, with every problem of those that are none.
+
+A good body takes one typed decode. Only when that fails is it read again event by event and field
+by field, to say what is wrong where and to keep the good events.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+
+from exporters.sidecar.event import WANTED, Event, Label, Reason, Refusal
+
+__all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "shown"]
+
+MAX_EVENTS: Final = 100_000
+"""Events in one request; more of them would keep scrapes waiting."""
+
+T = TypeVar("T", Event, Label)
+
+# Python's json writes these, though they are no JSON. Strings are matched first, so that nothing
+# inside them is touched, and an unclosed one to its end, so that the time stays linear.
+_NON_FINITE: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|NaN|Infinity', re.DOTALL)
+_REPLACED: Final = {b"NaN": b"null", b"Infinity": b"1e999"}
+
+_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class BodyError(ValueError):
+    """A body of which nothing can be taken."""
+
+    def __init__(self, message: str, *, too_large: bool = False) -> None:
+        super().__init__(message)
+        self.too_large = too_large
+
+
+@dataclass(slots=True)
+class Decoded(Generic[T]):
+    """The events of a body; `indices` are their places in it. `single` is a body of one object."""
+
+    events: list[T]
+    indices: Sequence[int]
+    refusals: list[Refusal] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Fields that no event has, by name."""
+    single: bool = False
+
+
+class Reader(Generic[T]):
+    """Reads bodies of one kind of event."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._many: msgspec.json.Decoder[list[T]] = msgspec.json.Decoder(
+            list[kind]  # type: ignore[valid-type]  # a type at run time
+        )
+        self._raw = msgspec.json.Decoder(list[msgspec.Raw])
+        self._kind: type[T] = kind
+        self._fields = {item.name: item for item in msgspec.structs.fields(kind)}
+
+    def read(self, body: bytes, *, lines: bool = False) -> Decoded[T]:
+        """The events of a JSON object, a JSON list or (`lines`) NDJSON. Raises BodyError."""
+        try:
+            decoded = self._read(body.removeprefix(b"\xef\xbb\xbf"), lines)
+        except RecursionError:
+            raise BodyError("is nested too deeply") from None
+        if not decoded.indices and not decoded.refusals:
+            raise BodyError("holds no event")
+        return decoded
+
+    def _read(self, body: bytes, lines: bool) -> Decoded[T]:
+        try:
+            return self._decode(body, lines)
+        except msgspec.ValidationError:
+            pass
+        except _MALFORMED as error:
+            body, lines = _repaired(body, lines, error)
+        if lines:
+            return self._sort([line for line in body.splitlines() if line.strip()])
+        if not _is_list(body):
+            decoded = self._sort([body])
+            decoded.single = True
+            return decoded
+        try:
+            return self._sort(self._raw.decode(body))
+        except _MALFORMED as error:
+            raise BodyError(f"is not JSON: {error}") from None
+
+    def _decode(self, body: bytes, lines: bool) -> Decoded[T]:
+        """The body in one typed decode, when all of it is right."""
+        if lines:
+            events = self._one.decode_lines(body)
+        elif _is_list(body):
+            events = self._many.decode(body)
+        else:
+            return Decoded([self._one.decode(body)], range(1), single=True)
+        _check_number(len(events))
+        return Decoded(events, range(len(events)))
+
+    def _sort(self, pieces: Sequence[bytes | msgspec.Raw]) -> Decoded[T]:
+        """Read the events of a body one by one."""
+        _check_number(len(pieces))
+        indices: list[int] = []
+        decoded: Decoded[T] = Decoded([], indices)
+        for index, piece in enumerate(pieces):
+            try:
+                event = self._read_one(piece, decoded.ignored)
+            except _EventError as error:
+                decoded.refusals.append(Refusal(index, error.reason, tuple(error.problems)))
+            else:
+                decoded.events.append(event)
+                indices.append(index)
+        return decoded
+
+    def _read_one(self, piece: bytes | msgspec.Raw, ignored: Counter[str]) -> T:
+        try:
+            return self._one.decode(piece)
+        except msgspec.ValidationError:
+            return self._examine(_loosely(piece), ignored)
+        except _MALFORMED as error:
+            raise _EventError([("", f"is not JSON: {error}")], "decode") from None
+
+    def _examine(self, value: object, ignored: Counter[str]) -> T:
+        """Check an event field by field. Raises _EventError with all problems."""
+        if not isinstance(value, dict):
+            raise _EventError([("", f"should be a JSON object, got {shown(value)}")])
+        problems: list[tuple[str, str]] = []
+        converted: dict[str, Any] = {}
+        for name, info in self._fields.items():
+            if name not in value:
+                if info.required:
+                    problems.append((name, f"is missing; it should be {WANTED[name]}"))
+                continue
+            found = _check_field(name, value[name], info.type)
+            problems += found
+            if not found:
+                converted[name] = msgspec.convert(value[name], info.type)
+        if problems:
+            raise _EventError(problems)
+        ignored.update(key for key in value if key not in self._fields)
+        return self._kind(**converted)
+
+
+class _EventError(ValueError):
+    def __init__(self, problems: list[tuple[str, str]], reason: Reason = "field") -> None:
+        super().__init__(reason)
+        self.problems = problems
+        self.reason = reason
+
+
+def _is_list(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"["
+
+
+def _check_number(events: int) -> None:
+    if events > MAX_EVENTS:
+        raise BodyError(f"holds {events} events; send at most {MAX_EVENTS} at once", too_large=True)
+
+
+def _repaired(body: bytes, lines: bool, error: Exception) -> tuple[bytes, bool]:
+    """The body with NaN and Infinity as JSON, or known to be lines. Raises BodyError."""
+    if b"NaN" in body or b"Infinity" in body:
+        repaired = _NON_FINITE.sub(lambda match: _REPLACED.get(match[0], match[0]), body)
+        if repaired != body:
+            return repaired, lines or _has_lines(repaired)
+    if lines or _has_lines(body):
+        return body, True
+    if isinstance(error, RecursionError):
+        raise error
+    raise BodyError(f"is not JSON: {error}") from None
+
+
+def _has_lines(body: bytes) -> bool:
+    """Whether the first line is a whole JSON object and others follow: NDJSON by another name."""
+    first, newline, rest = body.strip().partition(b"\n")
+    if not newline or not rest or not first.startswith(b"{"):
+        return False
+    try:
+        msgspec.json.decode(first, type=msgspec.Raw)
+    except _MALFORMED:
+        return False
+    return True
+
+
+def _loosely(piece: bytes | msgspec.Raw) -> object:
+    """The value of JSON that is well-formed; numbers too large for a float become infinite."""
+    try:
+        return msgspec.json.decode(piece)
+    except msgspec.ValidationError:
+        pass
+    except _MALFORMED as error:
+        raise _EventError([("", f"is not JSON: {error}")], "decode") from None
+    try:
+        value = json.loads(bytes(piece), parse_int=_whole)
+        # Half of a surrogate pair is no text: it could not be written into an answer.
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise _EventError([("", f"is not JSON: {error}")], "decode") from None
+    return value
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+def _check_field(name: str, value: object, kind: Any) -> list[tuple[str, str]]:
+    inside = _inside(name, value, kind)
+    if inside is None:
+        return _check([(name, value)], kind, WANTED[name])
+    places, kind = inside
+    return _check(places, kind, WANTED[f"{name}.*"])
+
+
+def _inside(name: str, value: object, kind: Any) -> tuple[Iterable[tuple[str, object]], Any] | None:
+    """The values inside a field, with their places, where they are checked one by one."""
+    if f"{name}.*" not in WANTED:
+        return None
+    if isinstance(value, dict):
+        found = _argument(kind, dict, 1)
+        return (
+            None if found is None else (((f"{name}.{key}", v) for key, v in value.items()), found)
+        )
+    if isinstance(value, list) and value:
+        found = _argument(kind, list, 0)
+        return (
+            None
+            if found is None
+            else (((f"{name}[{i}]", item) for i, item in enumerate(value)), found)
+        )
+    return None
+
+
+def _argument(kind: Any, container: type, position: int) -> Any:
+    """The type of what a container in the union `kind` holds; None when it has none."""
+    if get_origin(kind) is container:
+        return get_args(kind)[position]
+    found = (_argument(part, container, position) for part in get_args(kind))
+    return next((part for part in found if part is not None), None)
+
+
+def _check(places: Iterable[tuple[str, object]], kind: Any, wanted: str) -> list[tuple[str, str]]:
+    problems = []
+    for place, value in places:
+        try:
+            msgspec.convert(value, kind)
+        except (msgspec.ValidationError, OverflowError):
+            problems.append((_short(place, 100), f"should be {wanted}, got {shown(value)}"))
+    return problems
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: JSON of at most 60 characters."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number that is too large"
+    return _short(json.dumps(value, ensure_ascii=False), 60)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

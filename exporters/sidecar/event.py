@@ -1,0 +1,98 @@
+"""What arrives: prediction events and labels, typed, and what each field should hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+__all__ = ["MAX_MAGNITUDE", "STATUSES", "WANTED", "Event", "Label", "Reason", "Refusal", "Value"]
+
+MAX_MAGNITUDE: Final = 1e100
+"""Numbers beyond this are refused: their sums and squares would overflow and stay infinite."""
+
+MAX_ID: Final = 200
+
+STATUSES: Final = ("success", "error", "rejected")
+
+Value = int | float | str | bool | None
+"""A feature's value."""
+
+_Number = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
+_Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
+_Probability = Annotated[float, Meta(ge=0, le=1)]
+_Probabilities = Annotated[list[_Probability], Meta(min_length=1)]
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+_Time = Annotated[dt.datetime, Meta(tz=True)] | _Number | None
+_Prediction = _Number | str | bool | _Probabilities | None
+
+
+# Unknown fields are not refused, so that a newer client may talk to an older sidecar; forbidding
+# them here sends such events down the slower path, which notes their names for /v1/status.
+class Event(Struct, forbid_unknown_fields=True):
+    """One call of a model: what went in, what came out, how long it took."""
+
+    model_name: str
+    model_version: str | None = None
+    prediction_id: _Id | None = None
+    timestamp: _Time = None
+    features: dict[str, Value] | None = None
+    prediction: _Prediction = None
+    confidence: _Probability | None = None
+    latency_seconds: _Seconds | None = None
+    status: Literal["success", "error", "rejected"] = "success"
+    stages: dict[str, _Seconds] | None = None
+    batch_size: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    actual: _Number | str | bool | None = None
+    trace_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Label(Struct, forbid_unknown_fields=True):
+    """What turned out to be true for a prediction: of its id, or of the one given with it."""
+
+    model_name: str
+    actual: _Number | str | bool
+    model_version: str | None = None
+    prediction_id: _Id | None = None
+    timestamp: _Time = None
+    prediction: _Prediction = None
+    score: _Number | None = None
+
+
+WANTED: Final = {
+    "model_name": "text",
+    "model_version": "text",
+    "prediction_id": f"text of 1 to {MAX_ID} characters",
+    "timestamp": "RFC 3339 text with a zone (2026-10-01T12:00:00Z) or Unix seconds",
+    "features": "an object of names and values",
+    "features.*": "a number, text, true, false or null",
+    "prediction": "a number, text, true, false or a list of class probabilities",
+    "prediction.*": "a probability from 0 to 1",
+    "confidence": "a number from 0 to 1",
+    "latency_seconds": "a number of seconds, 0 or more",
+    "status": "success, error or rejected",
+    "stages": "an object of stage names and seconds",
+    "stages.*": "a number of seconds, 0 or more",
+    "batch_size": "a whole number, 1 or more",
+    "actual": "a number, text, true or false",
+    "trace_id": "text",
+    "metadata": "an object",
+    "score": "a number",
+}
+"""What a field should hold, as an error says it; `.*` is for what is inside the field."""
+
+
+Reason = Literal["decode", "field", "model", "size"]
+
+
+class Refusal(Struct, frozen=True):
+    """One event that is not taken: its place in the body and every problem of it.
+
+    `index` is None where the whole request is refused. `problems` are (field, message).
+    """
+
+    index: int | None
+    reason: Reason
+    problems: tuple[tuple[str, str], ...]

@@ -1,0 +1,212 @@
+"""Counts → families of the exposition, with the text of every series prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from contract import catalog
+from contract.catalog import Metric
+from contract.profile import OTHER
+from exporters.expose import Family, HistogramSeries, Series, histogram_series, series
+from exporters.sidecar.counts import RESULTS, Counts, Histogram
+from exporters.sidecar.event import STATUSES
+from exporters.sidecar.intake import REASONS, Intake
+from exporters.sidecar.layout import BATCH_EDGES, STAGES, Layout
+from exporters.sidecar.tally import Tally
+
+__all__ = ["Exposition"]
+
+Samples = list[tuple[Series, float]]
+Histograms = list[tuple[HistogramSeries, Sequence[int], float]]
+
+_COUNTERS = (
+    catalog.INFERENCE_REQUESTS,
+    catalog.MODEL_INFO,
+    catalog.MODEL_TRAINED_TIMESTAMP,
+    catalog.PREDICTION_CLASS,
+    catalog.FEATURE_CATEGORY,
+    catalog.FEATURE_MISSING,
+    catalog.FEATURE_INVALID,
+    catalog.LABELS,
+    catalog.OUTCOMES,
+    catalog.ABSOLUTE_ERROR,
+    catalog.SQUARED_ERROR,
+    catalog.ERROR_SAMPLES,
+)
+_HISTOGRAMS = (
+    catalog.INFERENCE_LATENCY,
+    catalog.INFERENCE_STAGE_LATENCY,
+    catalog.INFERENCE_BATCH_SIZE,
+    catalog.PREDICTION_VALUE,
+    catalog.PREDICTION_CONFIDENCE,
+    catalog.FEATURE_VALUE,
+)
+
+
+class Exposition:
+    """The families of a sidecar."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._models = [(tally, _Prepared.of(tally.layout)) for tally in intake.tallies]
+        self._events = [
+            series(catalog.SIDECAR_EVENTS, result=result) for result in ("accepted", "rejected")
+        ]
+        self._rejected = [series(catalog.SIDECAR_REJECTED, reason=reason) for reason in REASONS]
+
+    def families(self) -> Iterator[Family]:
+        """Everything counted up to now."""
+        samples: dict[Metric, Samples] = {metric: [] for metric in _COUNTERS}
+        histograms: dict[Metric, Histograms] = {metric: [] for metric in _HISTOGRAMS}
+        for tally, prepared in self._models:
+            _fill_samples(tally, prepared, samples)
+            _fill_histograms(tally.counts, prepared, histograms)
+        for metric, own in samples.items():
+            yield Family(metric, own)
+        for metric, filled in histograms.items():
+            yield Family(metric, histograms=filled)
+        rejected = self._intake.rejected
+        totals = (self._intake.accepted, sum(rejected.values()))
+        yield Family(catalog.SIDECAR_EVENTS, zip(self._events, totals, strict=True))
+        yield Family(
+            catalog.SIDECAR_REJECTED,
+            [(own, rejected[reason]) for own, reason in zip(self._rejected, REASONS, strict=True)],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The series of one model version, each list in the order of its counts."""
+
+    info: Series
+    trained: Series | None
+    statuses: list[Series]
+    labels: list[Series]
+    classes: list[Series]
+    outcomes: list[Series]
+    errors: list[Series]
+    missing: list[Series]
+    invalid: list[Series]
+    categories: list[list[Series]]
+    category_invalid: list[Series]
+    latency: HistogramSeries
+    stages: list[HistogramSeries]
+    batch_size: HistogramSeries
+    confidence: HistogramSeries
+    value: HistogramSeries | None
+    numbers: list[HistogramSeries]
+
+    @classmethod
+    def of(cls, layout: Layout) -> _Prepared:
+        model = layout.model
+        own = {"model_name": model.name, "model_version": model.version}
+
+        def each(metric: Metric, label: str, values: Iterable[str], **more: str) -> list[Series]:
+            return [series(metric, **own, **more, **{label: value}) for value in values]
+
+        classes = (*layout.classes.names, OTHER)
+        errors = (catalog.ABSOLUTE_ERROR, catalog.SQUARED_ERROR, catalog.ERROR_SAMPLES)
+        numbers, categories = layout.numbers, layout.categories
+        return cls(
+            info=series(
+                catalog.MODEL_INFO,
+                **own,
+                framework=model.framework,
+                task=model.task,
+                team=model.team,
+            ),
+            trained=series(catalog.MODEL_TRAINED_TIMESTAMP, **own) if model.trained_at else None,
+            statuses=each(catalog.INFERENCE_REQUESTS, "status", STATUSES),
+            labels=each(catalog.LABELS, "result", RESULTS),
+            classes=(
+                each(catalog.PREDICTION_CLASS, "predicted_class", classes)
+                if layout.classifies
+                else []
+            ),
+            outcomes=[
+                line
+                for predicted in (classes if layout.counts_outcomes else ())
+                for line in each(
+                    catalog.OUTCOMES, "actual_class", classes, predicted_class=predicted
+                )
+            ],
+            errors=[] if layout.classifies else [series(metric, **own) for metric in errors],
+            missing=each(catalog.FEATURE_MISSING, "feature_name", (*numbers.names, *categories)),
+            invalid=each(catalog.FEATURE_INVALID, "feature_name", numbers.names, reason="type"),
+            categories=[
+                each(catalog.FEATURE_CATEGORY, "category", (*known.names, OTHER), feature_name=name)
+                for name, known in categories.items()
+            ],
+            category_invalid=each(
+                catalog.FEATURE_INVALID, "feature_name", categories, reason="category"
+            ),
+            latency=histogram_series(catalog.INFERENCE_LATENCY, layout.latency_edges, **own),
+            stages=[
+                histogram_series(
+                    catalog.INFERENCE_STAGE_LATENCY, layout.latency_edges, **own, stage=stage
+                )
+                for stage in STAGES
+            ],
+            batch_size=histogram_series(catalog.INFERENCE_BATCH_SIZE, BATCH_EDGES, **own),
+            confidence=histogram_series(
+                catalog.PREDICTION_CONFIDENCE, layout.confidence_edges, **own
+            ),
+            value=(
+                histogram_series(catalog.PREDICTION_VALUE, layout.value_edges, **own)
+                if layout.value_edges
+                else None
+            ),
+            numbers=[
+                histogram_series(catalog.FEATURE_VALUE, edges, **own, feature_name=name)
+                for name, edges in zip(numbers.names, numbers.feature_edges, strict=True)
+            ],
+        )
+
+
+def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Samples]) -> None:
+    counts, layout = tally.counts, tally.layout
+
+    def fill(metric: Metric, lines: Sequence[Series], values: Iterable[float]) -> None:
+        samples[metric] += zip(lines, values, strict=True)
+
+    fill(catalog.MODEL_INFO, [prepared.info], [1])
+    if prepared.trained and layout.model.trained_at:
+        trained = layout.model.trained_at.timestamp()
+        fill(catalog.MODEL_TRAINED_TIMESTAMP, [prepared.trained], [trained])
+    fill(catalog.INFERENCE_REQUESTS, prepared.statuses, counts.statuses.tolist())
+    fill(catalog.LABELS, prepared.labels, counts.labels.tolist())
+    if layout.classifies:
+        fill(catalog.PREDICTION_CLASS, prepared.classes, counts.classes.tolist())
+    if layout.counts_outcomes:
+        fill(catalog.OUTCOMES, prepared.outcomes, counts.outcomes.ravel().tolist())
+    sums = (counts.absolute_error, counts.squared_error, counts.error_samples)
+    for line, value in zip(prepared.errors, sums, strict=bool(prepared.errors)):
+        fill(line.metric, [line], [value])
+    fill(catalog.FEATURE_MISSING, prepared.missing, counts.missing(layout).values())
+    fill(catalog.FEATURE_INVALID, prepared.invalid, counts.number_invalid.tolist())
+    for lines, counted in zip(prepared.categories, counts.categories, strict=True):
+        fill(catalog.FEATURE_CATEGORY, lines, counted[:-1].tolist())
+    unknown = [int(counted[-2]) for counted in counts.categories]
+    fill(catalog.FEATURE_INVALID, prepared.category_invalid, unknown)
+
+
+def _fill_histograms(
+    counts: Counts, prepared: _Prepared, histograms: dict[Metric, Histograms]
+) -> None:
+    def fill(line: HistogramSeries, filled: Histogram) -> None:
+        histograms[line.metric].append((line, filled.counts.tolist(), filled.total))
+
+    fill(prepared.latency, counts.latency)
+    for line, filled in zip(prepared.stages, counts.stages, strict=True):
+        fill(line, filled)
+    fill(prepared.batch_size, counts.batch_size)
+    fill(prepared.confidence, counts.confidence)
+    if prepared.value:
+        fill(prepared.value, counts.value)
+    bins = counts.numbers.tolist()
+    start = 0
+    for line, total in zip(prepared.numbers, counts.number_totals.tolist(), strict=True):
+        end = start + len(line.edges) + 1
+        histograms[line.metric].append((line, bins[start:end], total))
+        start = end + 1  # the count of missing values stands between

@@ -1,0 +1,181 @@
+"""Decoded events → the counts of their models; and what was refused.
+
+An event is checked whole before anything of it is counted, so that one that is refused changes
+no counter but those of refusals.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporters.sidecar.body import Decoded, shown
+from exporters.sidecar.event import Event, Label, Refusal
+from exporters.sidecar.labels import Labels
+from exporters.sidecar.layout import Layout
+from exporters.sidecar.tally import Tally, note
+
+__all__ = ["REASONS", "Intake", "Outcome", "Refused"]
+
+REASONS: Final = ("decode", "field", "model", "size")
+
+REMEMBERED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a body: how many events were accepted, and each that was not."""
+
+    accepted: int
+    refusals: Sequence[Refusal] = ()
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal as it is remembered for /v1/status."""
+
+    time: float
+    path: str
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Intake:
+    """All models of this sidecar. `layouts` come in the order of models.yaml."""
+
+    layouts: Sequence[Layout]
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
+    """Refused events and requests, by reason."""
+    last_refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    ignored_fields: Counter[str] = field(default_factory=Counter)
+    tallies: tuple[Tally, ...] = ()
+    labels: dict[str, Labels] = field(default_factory=dict)
+    _by_key: dict[tuple[str, str | None], Tally] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labels = {layout.model.name: Labels() for layout in self.layouts}
+        self.tallies = tuple(
+            Tally(layout, self.labels[layout.model.name]) for layout in self.layouts
+        )
+        for tally in self.tallies:
+            name, version = tally.layout.model.key
+            self._by_key[name, version] = tally
+            self._by_key[name, None] = tally
+
+    def take_predictions(self, decoded: Decoded[Event], path: str = "") -> Outcome:
+        """Count prediction events."""
+        refusals = list(decoded.refusals)
+        accepted = 0
+        for key, indices, events in _grouped(decoded):
+            tally = self._by_key.get(key)
+            if tally is None:
+                refusals += [self._unknown(index, key) for index in indices]
+                continue
+            good = events
+            if tally.needs_check(events):
+                good = _admitted(tally, indices, events, refusals)
+            if good:
+                tally.take(good)
+            accepted += len(good)
+        return self._finish(decoded, path, accepted, refusals)
+
+    def take_labels(self, decoded: Decoded[Label], path: str = "") -> Outcome:
+        """Join labels with their predictions and count what comes of it."""
+        refusals = list(decoded.refusals)
+        accepted = 0
+        for index, label in zip(decoded.indices, decoded.events, strict=True):
+            key = (label.model_name, label.model_version)
+            tally = self._by_key.get(key)
+            if tally is None:
+                refusals.append(self._unknown(index, key))
+            elif problems := tally.refuses(label):
+                refusals.append(Refusal(index, "field", tuple(problems)))
+            else:
+                self._join(label, tally)
+                accepted += 1
+        return self._finish(decoded, path, accepted, refusals)
+
+    def refuse(self, refusal: Refusal, path: str = "") -> None:
+        """Count and remember a request of which nothing was taken."""
+        self._refuse([refusal], path)
+
+    def _join(self, label: Label, tally: Tally) -> None:
+        """Count a label. What it is joined with decides the version, not the label."""
+        identity = label.prediction_id
+        known = None if identity is None else tally.labels.find(identity)
+        if known is not None:
+            tally = self._by_key[label.model_name, known.version]
+        own = tally.own_prediction(label)
+        if known is not None and known.labelled:
+            tally.miss("duplicate")
+        elif own is not None:
+            tally.settle(label, own)
+        elif known is not None:
+            tally.settle(label, known.prediction)
+        else:
+            tally.miss("unmatched")
+
+    def _unknown(self, index: int, key: tuple[str, str | None]) -> Refusal:
+        name, version = key
+        versions = [own for known, own in self._by_key if known == name and own is not None]
+        if versions:
+            message = f"no version {shown(version)} of {name}; known: {', '.join(versions[:20])}"
+            return Refusal(index, "model", (("model_version", message),))
+        known = ", ".join([*self.labels][:20])
+        message = f"no model is called {shown(name)}; known: {known}"
+        return Refusal(index, "model", (("model_name", message),))
+
+    def _finish(
+        self,
+        decoded: Decoded[Event] | Decoded[Label],
+        path: str,
+        accepted: int,
+        refusals: list[Refusal],
+    ) -> Outcome:
+        self.accepted += accepted
+        for name, count in decoded.ignored.items():
+            note(self.ignored_fields, name, count)
+        refusals.sort(key=lambda refusal: refusal.index or 0)
+        self._refuse(refusals, path)
+        return Outcome(accepted, refusals, decoded.single)
+
+    def _refuse(self, refusals: Iterable[Refusal], path: str) -> None:
+        now = time.time()
+        for refusal in refusals:
+            self.rejected[refusal.reason] += 1
+            self.last_refused.append(Refused(now, path, refusal))
+
+
+def _grouped(
+    decoded: Decoded[Event],
+) -> Iterable[tuple[tuple[str, str | None], Sequence[int], Sequence[Event]]]:
+    """The events by model and version."""
+    events, indices = decoded.events, decoded.indices
+    keys = [(event.model_name, event.model_version) for event in events]
+    distinct = set(keys)
+    if len(distinct) == 1:
+        return [(keys[0], indices, events)]
+    groups: dict[tuple[str, str | None], tuple[list[int], list[Event]]]
+    groups = {key: ([], []) for key in dict.fromkeys(keys)}
+    for key, index, event in zip(keys, indices, events, strict=True):
+        places, members = groups[key]
+        places.append(index)
+        members.append(event)
+    return [(key, places, members) for key, (places, members) in groups.items()]
+
+
+def _admitted(
+    tally: Tally, indices: Sequence[int], events: Sequence[Event], refusals: list[Refusal]
+) -> Sequence[Event]:
+    good = []
+    for index, event in zip(indices, events, strict=True):
+        if problems := tally.refuses(event):
+            refusals.append(Refusal(index, "field", tuple(problems)))
+        else:
+            good.append(event)
+    return good

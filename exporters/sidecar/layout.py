@@ -1,0 +1,158 @@
+"""What is counted of one model version: bins, classes and categories, frozen from its profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.profile import (
+    CONFIDENCE_EDGES,
+    CategoryBins,
+    NumericBins,
+    Profile,
+    category_of,
+)
+from contract.spec import Model
+
+__all__ = ["BATCH_EDGES", "LATENCY_EDGES", "STAGES", "Categories", "Layout", "Numbers"]
+
+LATENCY_EDGES: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+"""Seconds; the thresholds of a model's SLOs are added."""
+
+BATCH_EDGES: Final = tuple(float(2**power) for power in range(11))
+
+STAGES: Final = ("preprocess", "inference", "postprocess", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numeric features, side by side, so that a batch of them is binned at once.
+
+    All counts lie in one array of `size`; feature f has its bins from `starts[f]` on and, after
+    them, one count of missing values at `missing[f]`. `edges` has shape [most edges, features],
+    filled up with infinity, which no value exceeds.
+    """
+
+    names: tuple[str, ...]
+    feature_edges: tuple[tuple[float, ...], ...]
+    edges: NDArray[np.float64]
+    starts: NDArray[np.intp]
+    missing: NDArray[np.intp]
+    size: int
+
+    @classmethod
+    def of(cls, features: Mapping[str, NumericBins]) -> Numbers:
+        """Lay out the numeric features of a profile."""
+        edges = tuple(bins.edges for bins in features.values())
+        table = np.full((max(map(len, edges), default=0), len(edges)), np.inf)
+        for column, own in enumerate(edges):
+            table[: len(own), column] = own
+        widths = np.array([len(own) + 2 for own in edges], dtype=np.intp)
+        ends = np.cumsum(widths, dtype=np.intp)
+        size = int(ends[-1]) if len(ends) else 0
+        return cls(tuple(features), edges, table, ends - widths, ends - 1, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Names that are told apart; all others count in one more place, at `other`."""
+
+    names: tuple[str, ...]
+    places: Mapping[str, int]
+    other: int
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> Categories:
+        """Number the names in their order."""
+        return cls(names, {name: place for place, name in enumerate(names)}, len(names))
+
+    def place(self, value: float | str | bool) -> int:
+        """Where a value counts."""
+        return self.places.get(value if type(value) is str else category_of(value), self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that is counted of one model version.
+
+    Of a model without a profile, traffic, latency and confidence are counted; its classes all
+    fold into `other`; its numeric predictions, features and outcomes are not counted. `notes` say
+    so.
+    """
+
+    model: Model
+    classifies: bool
+    latency_edges: tuple[float, ...]
+    confidence_edges: tuple[float, ...]
+    classes: Categories
+    value_edges: tuple[float, ...] | None
+    numbers: Numbers
+    categories: Mapping[str, Categories]
+    notes: tuple[str, ...] = ()
+    features: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, model: Model, profile: Profile | None) -> Layout:
+        """The layout of a model version, with the profile that models.yaml gives it."""
+        classifies = model.task != "regression"
+        features = profile.features if profile else {}
+        output = profile.prediction if profile else None
+        confidence = profile.confidence if profile else None
+        classes = output.categories if classifies and isinstance(output, CategoryBins) else ()
+        edges = output.edges if not classifies and isinstance(output, NumericBins) else None
+        promised = {pair.threshold.seconds for pair in model.slo.latency}
+        return cls(
+            model=model,
+            classifies=classifies,
+            latency_edges=tuple(sorted({*LATENCY_EDGES, *promised})),
+            confidence_edges=confidence.edges if confidence else CONFIDENCE_EDGES,
+            classes=Categories.of(classes),
+            value_edges=edges,
+            numbers=Numbers.of(
+                {name: bins for name, bins in features.items() if isinstance(bins, NumericBins)}
+            ),
+            categories={
+                name: Categories.of(bins.categories)
+                for name, bins in features.items()
+                if isinstance(bins, CategoryBins)
+            },
+            notes=_notes(profile, classifies, known=bool(classes or edges)),
+            features=frozenset(features),
+        )
+
+    @property
+    def counts_outcomes(self) -> bool:
+        """Whether labels give a confusion matrix; with all classes in `other` it would lie."""
+        return bool(self.classes.names)
+
+
+def _notes(profile: Profile | None, classifies: bool, *, known: bool) -> tuple[str, ...]:
+    notes = []
+    if profile is None:
+        notes.append("no profile: features are not counted")
+    if not known:
+        why = "no profile" if profile is None else "the profile has no such predictions"
+        notes.append(
+            f"{why}: all classes count as other, and outcomes are not counted"
+            if classifies
+            else f"{why}: the values of predictions are not counted"
+        )
+    return tuple(notes)
