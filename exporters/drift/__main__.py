@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pydantic_core import PydanticCustomError
+from starlette.applications import Starlette
+
+from contract import logs
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, write_profile
+from contract.quantity import Duration
 from contract.read import read_spec
 from contract.spec import Model, Spec
+from exporters.drift.collector import Collector
 from exporters.drift.reference import Columns, UnknownModelError, build_reference, resolve_model
 from exporters.drift.table import TableError
+from exporters.expose import Own, add_serve_arguments, app, serve
 
 __all__ = ["main"]
 
@@ -32,8 +41,94 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare what models get and say with what they were trained on.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
     _add_profile(commands)
     return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="evaluate every model over and over, and expose what is found and promised",
+        description="Ask Prometheus what the sidecars counted over each model's drift window, hold "
+        "it against the reference profiles, and expose scores, verdicts and the thresholds of "
+        "models.yaml. A changed models.yaml is taken over within seconds (SIGHUP: at once).",
+        epilog="example: python -m exporters.drift serve --models models.yaml "
+        "--prometheus http://127.0.0.1:9090",
+    )
+    add = parser.add_argument
+    add("--models", type=Path, required=True, metavar="FILE", help="models.yaml")
+    add(
+        "--prometheus",
+        type=_url,
+        metavar="URL",
+        help="where Prometheus answers (default: stack.prometheus of models.yaml)",
+    )
+    add(
+        "--interval",
+        type=_duration,
+        default="1m",
+        metavar="DURATION",
+        help="time between two evaluations (default: %(default)s)",
+    )
+    add(
+        "--time-scale",
+        type=_factor,
+        default=1.0,
+        metavar="N",
+        help="divide windows and intervals by N, for tests and game days (default: 1)",
+    )
+    add_serve_arguments(parser, listen="127.0.0.1:9102")
+    parser.set_defaults(run=_serve)
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"is not a URL: {text!r}; write http://127.0.0.1:9090")
+    return text
+
+
+def _duration(text: str) -> Duration:
+    try:
+        return Duration.parse(text)
+    except PydanticCustomError as error:
+        raise argparse.ArgumentTypeError(f"{error.message()}; write 30s, 1m or 1h") from None
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise argparse.ArgumentTypeError(f"is not a number above 0: {text!r}")
+    return factor
+
+
+def _serve(options: argparse.Namespace) -> int:
+    logs.setup("drift", options.log_format)
+    own = Own("drift", reasons=("spec",))
+    try:
+        collector = Collector(
+            lambda: read_spec(options.models, time_scale=options.time_scale),
+            options.models,
+            own=own,
+            interval=options.interval,
+            url=options.prometheus,
+        )
+    except (ProblemsError, ProfileError) as error:
+        return _bad(str(error))
+    signal.signal(signal.SIGHUP, lambda *_: collector.request_reload())
+
+    @asynccontextmanager
+    async def evaluating(_: Starlette) -> AsyncIterator[None]:
+        collector.start()
+        yield
+        collector.stop()
+
+    return serve(
+        app(own, collector.families, ready=collector.ready, lifespan=evaluating), options.listen
+    )
 
 
 def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

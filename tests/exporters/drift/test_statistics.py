@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from contract.profile import NumericBins, build_profile, count_numeric
 from exporters.drift.statistics import chi_square_quantile, noise_floor, occupied_bins, psi
@@ -13,7 +14,7 @@ from exporters.drift.statistics import chi_square_quantile, noise_floor, occupie
 stats = pytest.importorskip("scipy.stats", reason="scipy comes with the demo's scikit-learn")
 
 
-def _psi(reference: list[float], current: list[float]) -> float:
+def _psi(reference: ArrayLike, current: ArrayLike) -> float:
     return float(psi(np.array(reference, dtype=float), np.array(current, dtype=float)))
 
 

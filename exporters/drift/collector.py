@@ -1,0 +1,307 @@
+"""The loop of the drift collector: evaluate, keep the last result, follow models.yaml.
+
+One thread asks Prometheus; a scrape only reads what it left, so a slow Prometheus never makes a
+scrape slow.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from contract import catalog, logs
+from contract.problems import ProblemsError
+from contract.profile import ProfileError
+from contract.quantity import Duration
+from contract.spec import Spec
+from exporters.drift.evaluate import SEVERITIES, Evaluation, evaluate
+from exporters.drift.families import Labels
+from exporters.drift.layout import Layout, read_layout
+from exporters.drift.prometheus import Prometheus
+from exporters.drift.promises import promises
+from exporters.drift.window import read_counts
+from exporters.expose import Family, Own, series
+
+__all__ = ["KEPT_INTERVALS", "Collector", "EvaluationError"]
+
+log = logs.logger()
+
+KEPT_INTERVALS: Final = 3
+"""Results older than so many intervals are withdrawn: a score that nobody confirms any more must
+not look like one of now."""
+
+LOOK: Final = 1.0
+"""Seconds between two looks at models.yaml."""
+
+READ_AGAIN: Final = 10.0
+"""Seconds until a models.yaml that was refused is read again, changed or not."""
+
+REASONS: Final = ("prometheus", "bins")
+
+
+class EvaluationError(Exception):
+    """An evaluation in which Prometheus did not answer for every model."""
+
+
+class _Watched:
+    """One reading of models.yaml: what follows from it until the next."""
+
+    def __init__(self, spec: Spec, started: float) -> None:
+        self.spec = spec
+        self.layout: Layout = read_layout(spec)
+        self.labels = Labels(self.layout)
+        self.promises = tuple(promises(spec))
+        self.evaluated = dict.fromkeys((model.key for model in self.layout.models), started)
+        """When each model was last evaluated; before that, since when it should be: an age then
+        says for how long nothing has been known of it, and its alert works from the start."""
+
+
+class Collector:
+    """Evaluates all models every interval; `families` gives what a scrape shows.
+
+    `read` reads models.yaml anew (raises ProblemsError); `files` are those whose change means it
+    should.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Spec],
+        models: Path,
+        *,
+        own: Own,
+        interval: Duration,
+        url: str | None = None,
+    ) -> None:
+        """Read models.yaml for the first time. Raises ProblemsError or ProfileError."""
+        self._read = read
+        self._models = models
+        self._own = own
+        self._interval = interval
+        self._url = url
+        self._watched = _Watched(read(), time.time())
+        self._stamps = self._look()
+        self._result: tuple[Evaluation, float] | None = None
+        self._errors: dict[tuple[str, str, str], int] = {}
+        self._silence = ""
+        self._differing: dict[tuple[str, str], str] = {}
+        self._drifted: set[tuple[str, str, str, str]] = set()
+        self._refused = ""
+        self._read_again = 0.0
+        self._reached = False
+        self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._lock = threading.Lock()
+        self._prometheus = Prometheus(self._address())
+        self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two evaluations, as the time scale has them."""
+        return max(1.0, self._watched.spec.clock(self._interval).seconds)
+
+    def start(self) -> None:
+        """Evaluate in the background from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; a query that is under way is left behind."""
+        self._stop.set()
+        self._thread.join(1)
+
+    def request_reload(self) -> None:
+        """Read models.yaml again soon; safe in a signal handler."""
+        self._reload.set()
+
+    def ready(self) -> str:
+        """Why there is nothing to show yet, or an empty text."""
+        if self._reached:
+            return ""
+        return f"no evaluation yet: Prometheus at {self._prometheus.url} has not answered"
+
+    def families(self) -> Iterator[Family]:
+        """What a scrape shows. Never asks Prometheus."""
+        with self._lock:
+            watched, result = self._watched, self._result
+            errors = dict(self._errors)
+            evaluated = dict(watched.evaluated)
+        yield from watched.promises
+        if result is not None and time.monotonic() - result[1] <= KEPT_INTERVALS * self.interval:
+            yield from watched.labels.families(result[0])
+        yield Family(
+            catalog.DRIFT_EVALUATION_TIMESTAMP,
+            [
+                (
+                    series(
+                        catalog.DRIFT_EVALUATION_TIMESTAMP, model_name=name, model_version=version
+                    ),
+                    moment,
+                )
+                for (name, version), moment in evaluated.items()
+            ],
+        )
+        yield Family(
+            catalog.DRIFT_ERRORS,
+            [
+                (
+                    series(
+                        catalog.DRIFT_ERRORS, model_name=name, model_version=version, reason=reason
+                    ),
+                    errors.get((name, version, reason), 0),
+                )
+                for name, version in evaluated
+                for reason in REASONS
+            ],
+        )
+
+    def _run(self) -> None:
+        due, pause = 0.0, LOOK
+        while not self._stop.is_set():
+            if self._follow():
+                due = 0.0
+            if time.monotonic() >= due:
+                began = time.monotonic()
+                if self._try():
+                    pause = LOOK
+                    due = began + self.interval
+                else:
+                    # Soon again at first, so that a stack that starts is whole as soon as it can.
+                    due = time.monotonic() + min(pause, self.interval)
+                    pause *= 2
+            self._stop.wait(max(0.05, min(LOOK, due - time.monotonic())))
+        self._prometheus.close()
+
+    def _try(self) -> bool:
+        """One evaluation; whatever it dies of is logged, and the next one tries again."""
+        try:
+            self.evaluate_once()
+        except EvaluationError:
+            return False
+        except Exception:  # the thread must outlive a bug; `collect` counts it
+            log.exception("evaluation_failed")
+            return False
+        return True
+
+    def evaluate_once(self) -> None:
+        """Ask, compare, keep. Raises EvaluationError where Prometheus did not answer."""
+        with self._own.collecting():
+            layout = self._watched.layout
+            now = time.time()
+            counts = read_counts(layout, lambda text: self._prometheus.query(text, at=now))
+            evaluation = evaluate(layout, counts, time=now)
+            self._keep(evaluation)
+            silent = [f for f in evaluation.failures.values() if f.reason == "prometheus"]
+            if silent:
+                raise EvaluationError(silent[0].text)
+
+    def _keep(self, evaluation: Evaluation) -> None:
+        models = evaluation.layout.models
+        failures = {models[number].key: f for number, f in evaluation.failures.items()}
+        silent = {f.text for f in failures.values() if f.reason == "prometheus"}
+        unanswered = sum(f.reason == "prometheus" for f in failures.values())
+        # Where nothing answered the last result stays, until it is too old to show.
+        answered = unanswered < len(models) or not models
+        with self._lock:
+            for key, failure in failures.items():
+                counter = (*key, failure.reason)
+                self._errors[counter] = self._errors.get(counter, 0) + 1
+            for model in models:
+                if model.key not in failures:
+                    self._watched.evaluated[model.key] = evaluation.time
+            if answered:
+                self._result = (evaluation, time.monotonic())
+                self._reached = True
+        self._tell_silence("; ".join(sorted(silent)), unanswered)
+        if answered:
+            self._tell_differing({key: f.text for key, f in failures.items() if f.reason == "bins"})
+            self._tell_drift(evaluation)
+
+    def _tell_silence(self, reason: str, models: int) -> None:
+        """Log that Prometheus fails, once, and that it answers again."""
+        if reason and reason != self._silence:
+            log.warning("prometheus_failed", reason=reason, models=models)
+        elif self._silence and not reason:
+            log.info("prometheus_answers", url=self._prometheus.url)
+        self._silence = reason
+
+    def _tell_differing(self, differing: dict[tuple[str, str], str]) -> None:
+        """Log which models are counted on other bins than their profile's, once each."""
+        for (name, version), text in differing.items():
+            if self._differing.get((name, version)) != text:
+                log.error("bins_differ", model=name, version=version, reason=text)
+        for name, version in self._differing.keys() - differing.keys():
+            log.info("bins_agree", model=name, version=version)
+        self._differing = differing
+
+    def _tell_drift(self, evaluation: Evaluation) -> None:
+        layout, evaluated = evaluation.layout, evaluation.evaluated()
+        drifted = set()
+        for severity in SEVERITIES:
+            for number in (evaluation.detected[severity] & evaluated).nonzero()[0].tolist():
+                row = layout.rows[number]
+                model = layout.models[row.model]
+                drifted.add(event := (*model.key, row.name, severity))
+                if event not in self._drifted:
+                    log.info(
+                        "drift_detected",
+                        model=model.name,
+                        version=model.version,
+                        feature=row.name,
+                        severity=severity,
+                        score=round(float(evaluation.score[number]), 4),
+                        noise_floor=round(float(evaluation.floor[number]), 4),
+                        samples=int(evaluation.samples[number]),
+                    )
+        self._drifted = drifted
+
+    def _address(self) -> str:
+        return self._url or f"http://{self._watched.spec.stack.prometheus}"
+
+    def _look(self) -> list[tuple[str, int, int]]:
+        """What tells whether models.yaml or a profile it names was written to."""
+        spec = self._watched.spec
+        profiles = [spec.path(model.profile) for model in spec.models if model.profile is not None]
+        found = []
+        for path in [self._models, *profiles]:
+            try:
+                status = path.stat()
+            except OSError:
+                found.append((str(path), 0, 0))
+                continue
+            found.append((str(path), status.st_mtime_ns, status.st_ino))
+        return found
+
+    def _follow(self) -> bool:
+        """Take over a changed models.yaml; a broken one is logged and the old one stays."""
+        stamps = self._look()
+        again = self._refused and time.monotonic() >= self._read_again
+        if stamps == self._stamps and not self._reload.is_set() and not again:
+            return False
+        self._reload.clear()
+        self._stamps = stamps
+        try:
+            watched = _Watched(self._read(), time.time())
+        except (ProblemsError, ProfileError) as error:
+            self._refuse(str(error))
+            return False
+        self._refused = ""
+        with self._lock:
+            known = self._watched.evaluated
+            watched.evaluated |= {key: known[key] for key in watched.evaluated if key in known}
+            self._watched, self._result = watched, None
+        self._stamps = self._look()
+        if self._prometheus.url != self._address():
+            self._prometheus.close()
+            self._prometheus = Prometheus(self._address())
+        log.info("models_read", file=str(self._models), models=len(watched.spec.models))
+        return True
+
+    def _refuse(self, problems: str) -> None:
+        # What is wrong may be a file that is about to come, so it is read again after a while.
+        self._read_again = time.monotonic() + READ_AGAIN
+        if problems != self._refused:
+            self._own.error("spec")
+            log.error("models_refused", file=str(self._models), problems=problems)
+        self._refused = problems

@@ -1,0 +1,82 @@
+"""An evaluation as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from contract import catalog
+from contract.catalog import Metric
+from exporters.drift.evaluate import Evaluation
+from exporters.drift.layout import Layout
+from exporters.expose import Family, Series, series
+
+__all__ = ["Labels"]
+
+
+class Labels:
+    """The series of a layout, whose text is made once and filled with each evaluation's numbers."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._score = self._all(catalog.FEATURE_DRIFT_SCORE, method=True, window=True)
+        self._floor = self._all(catalog.DRIFT_NOISE_FLOOR, kind=True, method=True, window=True)
+        self._samples = self._all(catalog.DRIFT_WINDOW_SAMPLES, kind=True, window=True)
+        self._detected = {
+            severity: self._all(catalog.DRIFT_DETECTED, kind=True, severity=severity)
+            for severity in ("warning", "critical")
+        }
+
+    def _all(
+        self,
+        metric: Metric,
+        *,
+        kind: bool = False,
+        method: bool = False,
+        window: bool = False,
+        severity: str | None = None,
+    ) -> list[Series]:
+        """One series of the metric per row."""
+        found = []
+        for row in self._layout.rows:
+            model = self._layout.models[row.model]
+            labels = {
+                "model_name": model.name,
+                "model_version": model.version,
+                "feature_name": row.name,
+            }
+            if kind:
+                labels["kind"] = row.kind
+            if method:
+                labels["method"] = model.drift.method
+            if window:
+                # As models.yaml has it, whatever the time scale: the name of a promise.
+                labels["window"] = str(model.drift.window)
+            if severity is not None:
+                labels["severity"] = severity
+            found.append(series(metric, **labels))
+        return found
+
+    def families(self, evaluation: Evaluation) -> Iterator[Family]:
+        """Scores and floors where there are samples; samples and verdicts of every row evaluated.
+
+        A model that could not be evaluated has none of them.
+        """
+        evaluated = evaluation.evaluated()
+        rows = np.flatnonzero(evaluated).tolist()
+        scored = np.flatnonzero(evaluated & ~np.isnan(evaluation.score)).tolist()
+        score, floor = evaluation.score.tolist(), evaluation.floor.tolist()
+        samples = evaluation.samples.tolist()
+        yield Family(
+            catalog.FEATURE_DRIFT_SCORE, [(self._score[row], score[row]) for row in scored]
+        )
+        yield Family(catalog.DRIFT_NOISE_FLOOR, [(self._floor[row], floor[row]) for row in scored])
+        yield Family(
+            catalog.DRIFT_WINDOW_SAMPLES, [(self._samples[row], samples[row]) for row in rows]
+        )
+        verdicts = []
+        for severity, labelled in self._detected.items():
+            detected = evaluation.detected[severity].tolist()
+            verdicts += [(labelled[row], int(detected[row])) for row in rows]
+        yield Family(catalog.DRIFT_DETECTED, verdicts)

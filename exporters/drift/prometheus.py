@@ -1,0 +1,82 @@
+"""Prometheus's query API, asked for instant vectors; partial answers are errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+import msgspec
+
+__all__ = ["Prometheus", "PrometheusError", "Sample"]
+
+TIMEOUT: Final = 30.0
+"""Seconds that a query may take, on either side."""
+
+
+class PrometheusError(Exception):
+    """A query without a whole answer, and why."""
+
+
+class Sample(msgspec.Struct):
+    """One series of an instant vector: its labels, and [Unix time, number as text]."""
+
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class _Data(msgspec.Struct):
+    result_type: str = msgspec.field(name="resultType")
+    result: msgspec.Raw
+
+
+class _Answer(msgspec.Struct):
+    status: str
+    data: _Data | None = None
+    error: str = ""
+    warnings: list[str] = msgspec.field(default_factory=list)
+    is_partial: bool = msgspec.field(default=False, name="isPartial")
+    """VictoriaMetrics says it so; Thanos and Mimir say it in warnings."""
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_samples = msgspec.json.Decoder(list[Sample]).decode
+
+
+class Prometheus:
+    """A server that speaks Prometheus's query API, at a base URL."""
+
+    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        # Prometheus is a neighbour: a proxy of the environment is for the world outside.
+        self._client = httpx.Client(trust_env=False, timeout=httpx.Timeout(timeout, connect=5))
+
+    def query(self, expression: str, *, at: float) -> Sequence[Sample]:
+        """The instant vector of an expression at a Unix time. Raises PrometheusError."""
+        form = {"query": expression, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
+        try:
+            response = self._client.post(f"{self.url}/api/v1/query", data=form)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PrometheusError(f"{self.url}: {str(error) or type(error).__name__}") from None
+        try:
+            answer = _decode_answer(response.content)
+        except msgspec.DecodeError:
+            raise PrometheusError(
+                f"{self.url}: status {response.status_code} and no answer of a query API"
+            ) from None
+        if answer.status != "success" or response.status_code != 200:
+            raise PrometheusError(f"{self.url}: {answer.error or response.status_code}")
+        if answer.warnings or answer.is_partial:
+            reason = "; ".join(answer.warnings) or "isPartial"
+            raise PrometheusError(f"{self.url}: a partial answer: {reason}")
+        if answer.data is None or answer.data.result_type != "vector":
+            raise PrometheusError(f"{self.url}: an answer that is no vector")
+        try:
+            return _decode_samples(answer.data.result)
+        except msgspec.DecodeError as error:
+            raise PrometheusError(f"{self.url}: a vector that cannot be read: {error}") from None
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()

@@ -1,0 +1,72 @@
+"""What models.yaml promises, as series: thresholds and targets, whether or not anything is up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contract import catalog
+from contract.alerts import thresholds
+from contract.spec import Spec
+from exporters.expose import Family, series
+
+__all__ = ["promises"]
+
+
+def promises(spec: Spec) -> Iterator[Family]:
+    """The families that follow from models.yaml alone."""
+    yield Family(
+        catalog.ALERT_THRESHOLD,
+        [
+            (
+                series(
+                    catalog.ALERT_THRESHOLD,
+                    model_name=threshold.model_name,
+                    model_version=threshold.model_version,
+                    team=threshold.team,
+                    alert=threshold.alert,
+                    severity=threshold.severity,
+                    hold=str(threshold.hold),
+                ),
+                threshold.value,
+            )
+            for threshold in thresholds(spec)
+        ],
+    )
+    yield Family(
+        catalog.MODEL_TARGET_INFO,
+        [
+            (
+                series(
+                    catalog.MODEL_TARGET_INFO,
+                    model_name=model.name,
+                    model_version=model.version,
+                    team=model.team,
+                    target=target,
+                ),
+                1,
+            )
+            for model in spec.models
+            for target in dict.fromkeys(model.serving.targets)
+        ],
+    )
+    yield Family(
+        catalog.DRIFT_THRESHOLD,
+        [
+            (
+                series(
+                    catalog.DRIFT_THRESHOLD,
+                    model_name=model.name,
+                    model_version=model.version,
+                    kind="feature",
+                    severity=severity,
+                ),
+                value,
+            )
+            for model in spec.models
+            if model.profile is not None
+            for severity, value in (
+                ("warning", model.drift.warning),
+                ("critical", model.drift.critical),
+            )
+        ],
+    )
