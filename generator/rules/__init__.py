@@ -1,1 +1,1 @@
-"""Expressions become rules."""
+"""Expressions become rules, and rules get tests that prove them."""

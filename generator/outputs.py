@@ -1,0 +1,76 @@
+"""Everything that is rendered, by part: which files, from the spec; and what verifies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from contract.spec import Spec
+from generator.routes import TEMPLATES, render_notifications, render_routes
+from generator.rules.alerts import render_alerts
+from generator.rules.proofs import render_proofs
+from generator.rules.recording import render_recording
+from generator.schema import render_schema
+from generator.scrape import render_scrape
+from generator.verify import verify_alertmanager, verify_prometheus
+
+__all__ = ["PARTS", "render", "verify"]
+
+_PROMETHEUS: Final = "prometheus/generated"
+_ALERTMANAGER: Final = "alertmanager/generated"
+
+
+def _prometheus(spec: Spec) -> dict[str, str]:
+    return {
+        f"{_PROMETHEUS}/prometheus.yml": render_scrape(spec),
+        f"{_PROMETHEUS}/rules/recording.yml": render_recording(spec),
+        f"{_PROMETHEUS}/rules/alerts.yml": render_alerts(spec),
+        **{f"{_PROMETHEUS}/tests/{name}.yml": text for name, text in render_proofs(spec).items()},
+    }
+
+
+def _alertmanager(spec: Spec) -> dict[str, str]:
+    return {
+        f"{_ALERTMANAGER}/alertmanager.yml": render_routes(spec),
+        f"{_ALERTMANAGER}/{TEMPLATES}": render_notifications(),
+    }
+
+
+def _dashboards(spec: Spec) -> dict[str, str]:
+    # Imported here: grafanalib is slow to import, and only this part needs it.
+    from generator.dashboards import render_dashboards
+
+    return render_dashboards(spec)
+
+
+def _docs(spec: Spec) -> dict[str, str]:
+    from generator.docs import render_docs
+
+    return render_docs(spec)
+
+
+PARTS: Final[Mapping[str, Callable[[Spec], dict[str, str]]]] = {
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+    "dashboards": _dashboards,
+    "docs": _docs,
+    "schema": lambda _: {"models.schema.json": render_schema()},
+}
+
+
+def render(spec: Spec, parts: Collection[str] = tuple(PARTS)) -> dict[str, str]:
+    """The files of these parts: path below the output folder → text."""
+    return {path: text for part in parts for path, text in PARTS[part](spec).items()}
+
+
+def verify(staged: Path) -> None:
+    """Let Prometheus's and Alertmanager's own tools judge a staged tree.
+
+    Raises:
+        generator.verify.VerificationError: a tool refuses it, or is missing.
+    """
+    if (staged / _PROMETHEUS).is_dir():
+        verify_prometheus(staged / _PROMETHEUS)
+    if (staged / _ALERTMANAGER).is_dir():
+        verify_alertmanager(staged / _ALERTMANAGER)

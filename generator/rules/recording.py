@@ -1,0 +1,28 @@
+"""Recording rules: the normalised series, for all models at once."""
+
+from __future__ import annotations
+
+from contract.spec import Spec
+from generator.queries.recorded import RECORDED, Group, Recorded
+from generator.text import render_template
+
+__all__ = ["group_names", "render_recording"]
+
+
+def render_recording(spec: Spec) -> str:
+    """The text of rules/recording.yml."""
+    return render_template(
+        "recording.yml.j2", groups=_groups().items(), spec=spec, clock=spec.clock
+    )
+
+
+def group_names() -> tuple[str, ...]:
+    """The groups in the order in which one reads what another recorded."""
+    return tuple(group.name for group in _groups())
+
+
+def _groups() -> dict[Group, list[Recorded]]:
+    groups: dict[Group, list[Recorded]] = {}
+    for rule in RECORDED:
+        groups.setdefault(rule.group, []).append(rule)
+    return groups

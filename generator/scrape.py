@@ -1,0 +1,49 @@
+"""The spec → prometheus.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from contract.spec import Spec
+from generator.text import render_yaml
+
+__all__ = ["render_scrape"]
+
+SAMPLE_LIMIT: Final = 2_000_000
+"""Samples in one scrape beyond which it is refused: hundreds of models with hundreds of features
+stay below it, a label that takes its values from requests does not."""
+
+
+def render_scrape(spec: Spec) -> str:
+    """The text of prometheus.yml. Its paths are relative, so it works wherever the tree lies."""
+    stack = spec.stack
+    return render_yaml(
+        {
+            "global": {
+                "scrape_interval": str(spec.clock(stack.scrape_interval)),
+                "evaluation_interval": str(spec.clock(stack.evaluation_interval)),
+            },
+            "rule_files": ["rules/*.yml"],
+            "alerting": {
+                "alertmanagers": [{"static_configs": [{"targets": [stack.alertmanager]}]}]
+            },
+            "scrape_configs": [
+                _job("ml-sidecar", (t for model in spec.models for t in model.serving.targets)),
+                _job("ml-drift", [stack.drift]),
+                _job("ml-gpu", stack.gpu),
+                _job("ml-responder", [stack.responder]),
+                _job("prometheus", [stack.prometheus]),
+                _job("alertmanager", [stack.alertmanager]),
+            ],
+        }
+    )
+
+
+def _job(name: str, targets: Iterable[str]) -> dict[str, Any]:
+    """One job; a target that several models share is scraped once."""
+    return {
+        "job_name": name,
+        "sample_limit": SAMPLE_LIMIT,
+        "static_configs": [{"targets": list(dict.fromkeys(targets))}],
+    }
