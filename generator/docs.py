@@ -18,17 +18,15 @@ __all__ = ["CONDITIONS", "render_docs"]
 _EXPORTERS: Final = {
     Exporter.SIDECAR: (
         "The sidecar",
-        (
-            "`exporters.sidecar` counts what model servers send it. Nothing it exposes of a model is a "
-            "finished statistic: counts add up over replicas, restarts and any window."
-        ),
+        """\
+`exporters.sidecar` counts what model servers send it. Nothing it exposes of a model is a finished
+statistic: counts add up over replicas, restarts and any window.""",
     ),
     Exporter.DRIFT: (
         "The drift collector",
-        (
-            "`exporters.drift` compares counts over a window with reference profiles, and says what "
-            "models.yaml promises."
-        ),
+        """\
+`exporters.drift` compares counts over a window with reference profiles, and says what models.yaml
+promises.""",
     ),
     Exporter.GPU: ("The GPU exporter", "`exporters.gpu` reads NVIDIA's management library."),
     Exporter.RESPONDER: ("The responder", "`responder` takes Alertmanager's notifications."),
