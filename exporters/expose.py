@@ -77,7 +77,7 @@ class HistogramSeries:
     sum: str
 
 
-def series(metric: Metric, **labels: str) -> Series:
+def series(metric: Metric, /, **labels: str) -> Series:
     """A series of a counter or gauge. Raises LabelError unless `labels` are just the metric's."""
     if metric.type is Type.HISTOGRAM:
         raise LabelError(f"{metric} is a histogram: make it with histogram_series")
@@ -85,7 +85,7 @@ def series(metric: Metric, **labels: str) -> Series:
     return Series(metric, values, metric.name + _label_text(metric.labels, values) + " ")
 
 
-def histogram_series(metric: Metric, edges: Sequence[float], **labels: str) -> HistogramSeries:
+def histogram_series(metric: Metric, edges: Sequence[float], /, **labels: str) -> HistogramSeries:
     """A classic histogram over `edges` (ascending, finite; +Inf is added). Raises LabelError."""
     if metric.type is not Type.HISTOGRAM:
         raise LabelError(f"{metric} is a {metric.type}: make it with series")
