@@ -26,6 +26,11 @@ Inputs = Mapping[str, str]
 """Series → its values, in promtool's notation."""
 
 
+_SHORTEST_STEP: Final = 15_000
+"""Below it promtool takes minutes for a proof, and rules are not evaluated more often anyway."""
+_LONGEST_STEP: Final = 60_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """Something is wrong from the start, up to step `bad`, then right up to step `end`."""
@@ -37,8 +42,7 @@ class Timeline:
     @classmethod
     def of(cls, hold: Duration, spec: Spec) -> Timeline:
         """Long enough for the hold and for five minutes of window to fill and to empty."""
-        minute = 60_000
-        step = min(minute, hold.milliseconds // 2 or minute)
+        step = min(max(hold.milliseconds // 2, _SHORTEST_STEP), _LONGEST_STEP)
         span = window(spec, FIVE_MINUTES).milliseconds
         bad = math.ceil((span + hold.milliseconds) / step) + 2
         return cls(step=Duration(step), bad=bad, end=bad + math.ceil(span / step) + 2)

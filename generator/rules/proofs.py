@@ -126,7 +126,7 @@ def _tests(
     expected: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
     moments: list[_Moment] = []
-    if hold.milliseconds:
+    if hold.milliseconds >= 2 * times.step.milliseconds:
         moments.append((Duration(hold.milliseconds - times.step.milliseconds), []))
     moments += [(times.at(times.bad), [expected]), (times.at(times.end), [])]
     yield _test(
