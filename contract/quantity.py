@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["Duration", "HostPort", "Ratio", "problem"]
+__all__ = ["Duration", "HostPort", "Ratio", "parse_ratio", "problem"]
 
 _UNITS: Final = {
     "ms": 1,
@@ -24,16 +25,17 @@ _UNITS: Final = {
     "d": 86_400_000,
     "w": 604_800_000,
 }
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])")
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
+_LONGEST: Final = 100 * 365 * _UNITS["d"]
+"""Prometheus counts nanoseconds in 64 bits, which is 292 years."""
 _PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|[smhdw]))+$"
 
 
 def problem(message: str, suggestion: str = "") -> PydanticCustomError:
     """An error of validation whose suggestion reaches the person who wrote the value."""
-    # Braces would be read as a template of pydantic's.
-    escaped = message.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError("spec", escaped, {"suggestion": suggestion})
+    # The message is a field of pydantic's template, so that braces in it stay what they are.
+    return PydanticCustomError("spec", "{text}", {"text": message, "suggestion": suggestion})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,9 +55,12 @@ class Duration:
             )
         if not isinstance(text, str) or not _DURATION.fullmatch(text):
             raise problem(f"is not a duration: {text!r}", "write it as 250ms, 30s, 5m, 1h or 30d")
-        total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        # Decimal, since 1.1h is not a whole number of milliseconds in binary fractions.
+        total = sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text))
         if total < 1 or total != int(total):
             raise problem(f"is not a whole number of milliseconds above 0: {text!r}")
+        if total > _LONGEST:
+            raise problem(f"is longer than 100 years: {text!r}")
         return cls(int(total))
 
     @property
@@ -91,7 +96,8 @@ class Duration:
         return {"type": "string", "pattern": _PATTERN, "examples": ["250ms", "5m", "30d"]}
 
 
-def _parse_ratio(value: object) -> float:
+def parse_ratio(value: object) -> float:
+    """Read `99.9%` as 0.999. Raises a validation error with a suggestion."""
     if isinstance(value, str) and value.endswith("%"):
         try:
             ratio = float(value[:-1]) / 100
@@ -109,7 +115,7 @@ def _parse_ratio(value: object) -> float:
 
 Ratio = Annotated[
     float,
-    BeforeValidator(_parse_ratio, json_schema_input_type=str),
+    BeforeValidator(parse_ratio, json_schema_input_type=str),
     Field(json_schema_extra={"examples": ["99.9%"]}),
 ]
 """A share between 0 and 1, written as a percentage."""
@@ -124,7 +130,7 @@ def _parse_host_port(value: object) -> str:
         raise problem(f"is a URL, not host:port: {value!r}", f"write {bare}")
     if not colon or not host or not re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+", host):
         raise problem(f"is not host:port: {value!r}", "write it as 127.0.0.1:9101")
-    if not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 65536:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise problem(f"has no port between 1 and 65535: {value!r}", f"write {host}:9101")
     return value
 

@@ -1,117 +1,28 @@
 """models.yaml → spec, with every problem at once and each at its place.
 
-PyYAML composes the file into nodes that know their line and column; pydantic checks the values;
-what it finds is put back at the node it belongs to. Scalars follow YAML 1.2's core schema, so that
-`off`, `on` and `2026-10-01` are text and mean what they look like.
+contract.document knows where everything stands in the file; pydantic checks the values; what it
+finds is put back at the place it belongs to.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, get_args
+from typing import Any, Final, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
-from contract.alerts import ALERTS
-from contract.problems import Problem, ProblemsError
-from contract.spec import Model, Spec, resolve
+from contract.alerts import ALERTS, Alert, Display
+from contract.document import Document, KeyPath, dotted, read_document
+from contract.problems import ProblemsError
+from contract.quantity import Duration, parse_ratio
+from contract.spec import Alerts, AlertSettings, Drift, Spec, resolve
 
 __all__ = ["read_spec"]
-
-Path_ = tuple[str | int, ...]
-
-try:
-    _Base: Any = yaml.CSafeLoader
-except AttributeError:  # PyYAML without libyaml: slower, otherwise the same
-    _Base = yaml.SafeLoader
-
-
-class _Loader(_Base):  # type: ignore[misc]  # chosen at run time
-    """Safe YAML with the scalars of YAML 1.2's core schema."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-    ("merge", r"<<", "<"),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}",
-        re.compile(rf"^(?:{_pattern})$"),
-        ["" if c == "\0" else c for c in _first],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value or key stands, counted from 1."""
-
-    line: int
-    column: int
-    width: int
-
-
-@dataclass(slots=True)
-class _Document:
-    """A composed file: its data, and the place of every key and value by path."""
-
-    file: str
-    lines: list[str]
-    values: dict[Path_, _Place] = field(default_factory=dict)
-    keys: dict[Path_, _Place] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def problem(
-        self, path: Path_, message: str, suggestion: str = "", *, at_key: bool = False
-    ) -> None:
-        path = self._as_written(path)
-        place = self._place(path, at_key=at_key)
-        source = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        self.problems.append(
-            Problem(
-                self.file,
-                place.line,
-                place.column,
-                _dotted(path),
-                message,
-                suggestion.replace("{written}", source[place.column - 1 :][: place.width]),
-                source,
-                place.width,
-            )
-        )
-
-    def _as_written(self, path: Path_) -> Path_:
-        """The path without the [0] of a list that was written as its only item."""
-        kept: Path_ = ()
-        for part in path:
-            alone = part == 0 and (*kept, part) not in self.values and kept in self.values
-            kept = kept if alone else (*kept, part)
-        return kept
-
-    def _place(self, path: Path_, *, at_key: bool) -> _Place:
-        """The place of the path or of the nearest thing above it that was written."""
-        if at_key and path in self.keys:
-            return self.keys[path]
-        for end in range(len(path), -1, -1):
-            if (place := self.values.get(path[:end])) is not None:
-                return self.keys.get(path[:end], place) if end < len(path) and end else place
-        return _Place(1, 1, 1)
-
-
-def _dotted(path: Path_) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
 
 
 def read_spec(
@@ -127,116 +38,27 @@ def read_spec(
     Prometheus sees (tests, game days). Without `files`, the files that it names may be missing:
     what builds a profile has to read a models.yaml that already names it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise ProblemsError([Problem(str(path), 1, 1, "", f"cannot be read: {reason}")]) from None
-    document = _Document(str(path), text.splitlines())
-    data = _compose(text, document)
-    if document.problems:
-        raise ProblemsError(document.problems)
-    spec = _validate(data, document, path.parent if files else None)
+    data, document = read_document(path, if_empty="start with `models:` and one model")
+    written = _validate(data, document, path.parent if files else None)
     _check_references(data, document)
-    if spec is not None and not document.problems:
+    _check_units(data, document)
+    spec = None
+    if written is not None and not document.problems:
+        _check_alerts(written, document)
+        _check_drift(written, document)
         spec = resolve(
-            spec, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
+            written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
-        _check_meaning(spec, document)
+        _check_teams(spec, document)
     if document.problems or spec is None:
         raise ProblemsError(document.problems)
     return spec
 
 
-# YAML → data with places
-
-
-def _compose(text: str, document: _Document) -> Any:
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        source = document.lines[line - 1] if line <= len(document.lines) else ""
-        message = f"is not YAML: {error.problem or error.context}"
-        document.problems.append(Problem(document.file, line, column, "", message, source=source))
-        return None
-    if node is None:
-        document.problems.append(
-            Problem(document.file, 1, 1, "", "is empty", "start with `models:` and one model")
-        )
-        return None
-    return _walk(node, (), document, ())
-
-
-def _walk(node: yaml.Node, path: Path_, document: _Document, above: tuple[int, ...]) -> Any:
-    """The Python value of a node; notes the place of each value and key on the way."""
-    document.values[path] = _place_of(node)
-    if id(node) in above:
-        document.problem(path, "an alias refers to what contains it")
-        return None
-    above = (*above, id(node))
-    if isinstance(node, yaml.MappingNode):
-        return _walk_mapping(node, path, document, above)
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _walk(item, (*path, index), document, above) for index, item in enumerate(node.value)
-        ]
-    return _scalar(node)
-
-
-def _walk_mapping(
-    node: yaml.MappingNode, path: Path_, document: _Document, above: tuple[int, ...]
-) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            sources = (
-                value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-            )
-            for source in reversed(sources):
-                value = _walk(source, path, document, above)
-                if isinstance(value, dict):
-                    merged |= value
-            document.values[path] = _place_of(node)
-            continue
-        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
-        here = (*path, key)
-        if not key:
-            document.problem(path, "has a key that is not a word")
-            continue
-        duplicate = key in own
-        document.keys[here] = _place_of(key_node)
-        if duplicate:
-            document.problem(here, "stands twice", "keep one of them", at_key=True)
-        own[key] = _walk(value_node, here, document, above)
-    return {**merged, **own}
-
-
-def _place_of(node: yaml.Node) -> _Place:
-    start, end = node.start_mark, node.end_mark
-    width = end.column - start.column if end.line == start.line else 1
-    return _Place(start.line + 1, start.column + 1, max(width, 1))
-
-
-_CONSTRUCT: Final[dict[str, Callable[[str], Any]]] = {
-    "tag:yaml.org,2002:null": lambda _: None,
-    "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
-    "tag:yaml.org,2002:int": int,
-    "tag:yaml.org,2002:float": float,
-}
-
-
-def _scalar(node: yaml.Node) -> Any:
-    construct = _CONSTRUCT.get(node.tag)
-    return construct(node.value) if construct else node.value
-
-
 # Data → spec
 
 
-def _validate(data: Any, document: _Document, root: Path | None) -> Spec | None:
+def _validate(data: Any, document: Document, root: Path | None) -> Spec | None:
     context = {"file": document.file} if root is None else {"file": document.file, "root": root}
     try:
         return Spec.model_validate(data, context=context)
@@ -247,7 +69,7 @@ def _validate(data: Any, document: _Document, root: Path | None) -> Spec | None:
         return None
 
 
-def _explain(found: Mapping[str, Any], loc: Path_, document: _Document) -> None:
+def _explain(found: Mapping[str, Any], loc: KeyPath, document: Document) -> None:
     kind, value = found["type"], found.get("input")
     context = found.get("ctx", {})
     if kind == "extra_forbidden":
@@ -268,9 +90,25 @@ def _explain(found: Mapping[str, Any], loc: Path_, document: _Document) -> None:
     elif kind in {"model_type", "dict_type", "model_attributes_type"}:
         keys = ", ".join(sorted(_keys_at(loc))) or "key: value"
         document.problem(loc, f"should be a mapping, got {_called(value)}", f"keys: {keys}")
+    elif kind in _SAID:
+        document.problem(loc, f"{_SAID[kind]}, got {_called(value)}")
     else:
         message = found["msg"][0].lower() + found["msg"][1:]
         document.problem(loc, f"{message}, got {_called(value)}")
+
+
+_SAID: Final = {
+    "bool_type": "should be true or false",
+    "finite_number": "should be a finite number",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
+    "string_pattern_mismatch": "should be letters, digits, dots, dashes and underscores",
+    "string_too_short": "should not be empty",
+    "string_type": "should be text",
+    "too_short": "needs at least one item",
+    "tuple_type": "should be a list",
+}
+"""pydantic's errors in the words of somebody who writes YAML."""
 
 
 def _called(value: Any) -> str:
@@ -278,7 +116,7 @@ def _called(value: Any) -> str:
     return names.get(type(value), repr(value))
 
 
-def _keys_at(loc: Path_) -> Iterable[str]:
+def _keys_at(loc: KeyPath) -> Iterable[str]:
     """The keys that a mapping of the spec at this path may have."""
     model: type[BaseModel] | None = Spec
     for part in loc:
@@ -319,7 +157,7 @@ def _models(data: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             yield index, model
 
 
-def _check_references(data: Any, document: _Document) -> None:
+def _check_references(data: Any, document: Document) -> None:
     """Models that stand twice and teams that nobody described; on raw data, so always."""
     first: dict[tuple[str, str], int] = {}
     for index, model in _models(data):
@@ -336,7 +174,7 @@ def _check_references(data: Any, document: _Document) -> None:
     teams = data.get("teams", {"ml-platform": {}}) if isinstance(data, dict) else {}
     known = list(teams) if isinstance(teams, dict) else []
     defaults = data.get("defaults") if isinstance(data, dict) else None
-    named: list[tuple[Path_, Any]] = [
+    named: list[tuple[KeyPath, Any]] = [
         (("models", index, "team"), model["team"])
         for index, model in _models(data)
         if "team" in model
@@ -350,22 +188,51 @@ def _check_references(data: Any, document: _Document) -> None:
             document.problem(path, f"no team is called {team}", hint)
 
 
-def _check_meaning(spec: Spec, document: _Document) -> None:
-    """What only the resolved spec shows."""
-    _check_teams(spec, document)
-    for index, model in enumerate(spec.models):
-        here: Path_ = ("models", index)
-        if model.drift.warning > model.drift.critical:
-            drift = model.drift
+def _check_units(data: Any, document: Document) -> None:
+    """Thresholds of alerts in the unit that the alert has; on raw data, where it still stands."""
+    defaults = data.get("defaults") if isinstance(data, dict) else None
+    places: list[tuple[KeyPath, Any]] = [
+        (("models", index), model) for index, model in _models(data)
+    ]
+    refused = {problem.path for problem in document.problems}
+    for path, section in [(("defaults",), defaults), *places]:
+        alerts = section.get("alerts") if isinstance(section, dict) else None
+        for name, settings in alerts.items() if isinstance(alerts, dict) else ():
+            here = (*path, "alerts", name, "threshold")
+            if not isinstance(settings, dict) or name not in ALERTS or dotted(here) in refused:
+                continue
+            parse = _UNITS.get(ALERTS[name].display)
+            if parse is None or settings.get("threshold") is None:
+                continue
+            try:
+                parse(settings["threshold"])
+            except PydanticCustomError as error:
+                hint = (error.context or {}).get("suggestion", "")
+                document.problem(here, error.message(), hint)
+
+
+_UNITS: Final[dict[Display, Callable[[Any], object]]] = {
+    "percent": parse_ratio,
+    "duration": Duration.parse,
+}
+
+
+def _check_drift(spec: Spec, document: Document) -> None:
+    sections: list[tuple[KeyPath, Drift]] = [
+        (("models", index, "drift"), model.drift.over(spec.defaults.drift))
+        for index, model in enumerate(spec.models)
+        if "drift" in model.model_fields_set
+    ]
+    for path, drift in [(("defaults", "drift"), spec.defaults.drift), *sections]:
+        if drift.warning > drift.critical:
             document.problem(
-                (*here, "drift"),
+                path,
                 f"warns at {drift.warning:g}, above critical at {drift.critical:g}",
                 "the warning threshold must be the lower one",
             )
-        _check_alerts(model, (*here, "alerts"), document)
 
 
-def _check_teams(spec: Spec, document: _Document) -> None:
+def _check_teams(spec: Spec, document: Document) -> None:
     if spec.defaults.team not in spec.teams:
         document.problem(
             ("teams",),
@@ -395,15 +262,23 @@ def _check_teams(spec: Spec, document: _Document) -> None:
             )
 
 
-def _check_alerts(model: Model, path: Path_, document: _Document) -> None:
-    for name, settings in model.alerts.items():
-        alert = ALERTS[name]
-        if settings.severity and len(alert.severities) > 1:
-            document.problem(
-                (*path, name, "severity"),
-                f"{name} has a severity for each of its thresholds: {', '.join(alert.severities)}",
-                "leave severity out",
-            )
-        if settings.threshold is not None and ".alerts." not in alert.set_by:
-            where = alert.set_by or "nothing: it has no threshold"
-            document.problem((*path, name, "threshold"), "is not set here", f"it is set by {where}")
+def _check_alerts(spec: Spec, document: Document) -> None:
+    sections: list[tuple[KeyPath, Alerts]] = [
+        (("models", index, "alerts"), model.alerts) for index, model in enumerate(spec.models)
+    ]
+    for path, alerts in [(("defaults", "alerts"), spec.defaults.alerts), *sections]:
+        for name, settings in alerts.items():
+            _check_alert(ALERTS[name], settings, (*path, name), document)
+
+
+def _check_alert(alert: Alert, settings: AlertSettings, path: KeyPath, document: Document) -> None:
+    if settings.severity and len(alert.severities) > 1:
+        document.problem(
+            (*path, "severity"),
+            f"{alert.name} has a severity for each of its thresholds: "
+            f"{', '.join(alert.severities)}",
+            "leave severity out",
+        )
+    if settings.threshold is not None and ".alerts." not in alert.set_by:
+        where = alert.set_by or "nothing: it has no threshold"
+        document.problem((*path, "threshold"), "is not set here", f"it is set by {where}")

@@ -62,7 +62,7 @@ ALERT_NAMES: Final = (
 class _Section(BaseModel):
     """A mapping in models.yaml: frozen, and an unknown key in it is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def over(self, below: Self) -> Self:
         """This section laid over `below`: what it sets wins, the rest comes from below."""
@@ -209,9 +209,13 @@ class AlertSettings(_Section):
 
 
 def _alert_settings(value: object) -> object:
-    return (
-        {"enabled": value not in ("off", False)} if value in ("off", "on", False, True) else value
-    )
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if isinstance(value, str):
+        if value not in {"on", "off"}:
+            raise problem(f"is not known: {value!r}", "write off, or what differs: {for: 10m}")
+        return {"enabled": value == "on"}
+    return value
 
 
 def _alert_name(name: str) -> str:
