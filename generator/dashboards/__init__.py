@@ -13,7 +13,7 @@ __all__ = ["render_dashboards"]
 def render_dashboards(spec: Spec) -> dict[str, str]:
     """Paths below the output folder and their texts. The number of models changes nothing here."""
     root = "grafana/generated"
-    dashboards = {"fleet": render_fleet(), "model": render_model()}
+    dashboards = {"fleet": render_fleet(spec), "model": render_model(spec)}
     return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {
         f"{root}/provisioning/{name}": text for name, text in render_provisioning(spec).items()
     }

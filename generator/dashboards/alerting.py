@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from generator.dashboards.field import Unit
-from generator.dashboards.panel import Column, Query, Tile, table
+from generator.dashboards.panel import Column, Link, Query, Tile, table
 from generator.dashboards.shell import link_to_model
 
 __all__ = ["SEVERITY_COLOURS", "alert_table"]
@@ -24,18 +24,23 @@ def alert_table(
     description: str,
     alerts: str,
     *,
+    runbooks: str,
     of_one_model: bool,
     width: int = 24,
     height: int = 8,
 ) -> Tile:
-    """One row for each alert that fires or is pending, the newest first."""
+    """One row for each alert that fires or is pending, the newest first.
+
+    `runbooks` is the host:port that serves them.
+    """
+    runbook = Link("Open the runbook", f"http://{runbooks}/runbooks/${{__value.raw}}")
     model = [
         Column(source="model_name", title="Model", link=link_to_model("Model", "Version")),
         Column(source="model_version", title="Version", width=90),
         Column(source="team", title="Team"),
     ]
     columns = [
-        Column(source="alertname", title="Alert"),
+        Column(source="alertname", title="Alert", link=runbook),
         Column(source="severity", title="Severity", colours=SEVERITY_COLOURS, width=90),
         Column(source="alertstate", title="State", colours=STATE_COLOURS, width=90),
         *([] if of_one_model else model),

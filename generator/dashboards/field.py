@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Override", "Steps", "Unit", "by_name", "by_regex", "dashed", "mapping"]
+__all__ = [
+    "OF_LIMIT",
+    "Override",
+    "Steps",
+    "Unit",
+    "by_name",
+    "by_regex",
+    "dashed",
+    "mapping",
+    "of_limit",
+]
 
 Override = dict[str, Any]
 
@@ -40,6 +50,10 @@ class Steps:
         return {"mode": "absolute", "steps": steps}
 
 
+OF_LIMIT: Final = Steps(at=((0.8, "orange"), (1, "red")))
+"""Of a value as a share of its limit: red from the limit on, orange shortly before."""
+
+
 def mapping(states: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
     """Texts and colours for single values: {"1": ("up", "green")}."""
     if not states:
@@ -59,6 +73,11 @@ def by_name(name: str, **properties: Any) -> Override:
 def by_regex(pattern: str, **properties: Any) -> Override:
     """Properties of all series whose names match /pattern/."""
     return _override("byRegexp", f"/{pattern}/", properties)
+
+
+def of_limit(name: str) -> Override:
+    """The number of that name is a share of its limit."""
+    return by_name(name, unit=Unit.RATIO.value, decimals=0, thresholds=OF_LIMIT.to_json())
 
 
 def dashed(pattern: str, colour: str) -> Override:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from contract.spec import Spec
 from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table
-from generator.dashboards.field import Steps, Unit, by_name
+from generator.dashboards.field import OF_LIMIT, Steps, Unit, by_name
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Column, Query, Tile, stat, state_timeline, table, time_series
 from generator.dashboards.shell import link_to_model, render, variable
@@ -13,13 +14,10 @@ from generator.queries import fleet, recorded, selection
 
 __all__ = ["render_fleet"]
 
-LIMIT: Final = Steps(at=((0.8, "orange"), (1, "red")))
-"""Of a value as a share of its limit: from the limit on, red."""
-
 NO_REQUESTS: Final = "No requests in the last 5 minutes"
 
 
-def render_fleet() -> str:
+def render_fleet(spec: Spec) -> str:
     """The text of fleet.json."""
     return render(
         uid="ml-fleet",
@@ -28,9 +26,9 @@ def render_fleet() -> str:
         variables=[variable("team", "Team", selection.teams_variable(), many=True)],
         alerts=fleet.alert_annotations(),
         rows=[
-            Row(1, "Is anything wrong?", (*_numbers(),)),
-            Row(2, "Which model, and whose is it?", (_models(), _alerts())),
-            Row(3, "Since when?", (*_lines(),)),
+            Row(1, "Is anything wrong?", _numbers()),
+            Row(2, "Which model, and whose is it?", (_models(), _alerts(spec))),
+            Row(3, "Since when?", _lines()),
         ],
     )
 
@@ -51,7 +49,7 @@ def _numbers() -> tuple[Tile, ...]:
                 for name, colour in SEVERITY_COLOURS.items()
                 if name != "info"
             ],
-            width=8,
+            width=7,
         ),
         stat(
             "Models with an alert",
@@ -61,7 +59,7 @@ def _numbers() -> tuple[Tile, ...]:
             unit=Unit.COUNT,
             no_data="No model is known: is the drift collector or a sidecar up?",
             overrides=[by_name("with an alert", thresholds=Steps(at=((1, "red"),)).to_json())],
-            width=5,
+            width=4,
         ),
         stat(
             "Targets down",
@@ -91,7 +89,7 @@ def _numbers() -> tuple[Tile, ...]:
             no_data=NO_REQUESTS,
             history=True,
             decimals=2,
-            width=3,
+            width=4,
         ),
         stat(
             "Does alerting work?",
@@ -102,7 +100,7 @@ def _numbers() -> tuple[Tile, ...]:
             no_data="Prometheus does not answer",
             steps=Steps(at=((1, "green"),), base="red"),
             mappings={"0": ("no", "red"), "1": ("yes", "green")},
-            width=2,
+            width=3,
         ),
     )
 
@@ -135,9 +133,13 @@ def _models() -> Tile:
             ),
             Column(source="C", title="Requests", unit=Unit.PER_SECOND, decimals=1),
             Column(source="D", title="Errors", unit=Unit.RATIO, decimals=2),
-            Column(source="E", title="Errors, of limit", unit=Unit.RATIO, decimals=0, steps=LIMIT),
+            Column(
+                source="E", title="Errors, of limit", unit=Unit.RATIO, decimals=0, steps=OF_LIMIT
+            ),
             Column(source="F", title="p99", unit=Unit.SECONDS),
-            Column(source="G", title="Latency, of limit", unit=Unit.RATIO, decimals=0, steps=LIMIT),
+            Column(
+                source="G", title="Latency, of limit", unit=Unit.RATIO, decimals=0, steps=OF_LIMIT
+            ),
             Column(source="H", title="Drifted features", steps=Steps(at=((1, "orange"),))),
         ],
         sort="Alerts",
@@ -146,11 +148,12 @@ def _models() -> Tile:
     )
 
 
-def _alerts() -> Tile:
+def _alerts(spec: Spec) -> Tile:
     return alert_table(
         "Which alerts fire, and since when?",
         "Alerts that fire, and pending ones, whose reason does not yet hold for long enough.",
         fleet.alerts(),
+        runbooks=spec.stack.responder,
         of_one_model=False,
         height=8,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from contract import catalog
+from contract.spec import Spec
 from generator.dashboards.alerting import alert_table
-from generator.dashboards.field import Steps, Unit, by_name, dashed
+from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import (
     Column,
@@ -31,7 +32,7 @@ UP: Final = {"0": ("down", "red"), "1": ("up", "green")}
 STATUS_COLOURS: Final = {"success": "green", "error": "red", "rejected": "orange"}
 
 
-def render_model() -> str:
+def render_model(spec: Spec) -> str:
     """The text of model.json."""
     return render(
         uid="ml-model",
@@ -44,7 +45,7 @@ def render_model() -> str:
         ],
         alerts=model.alert_annotations(),
         rows=[
-            Row(1, "Is it broken?", (*_numbers(), *_alerts())),
+            Row(1, "Is it broken?", (*_numbers(), *_alerts(spec))),
             Row(2, "Does it answer?", _traffic()),
             Row(3, "Where does the time go?", _latency()),
             Row(4, "Has its input changed?", _features()),
@@ -74,20 +75,24 @@ def _numbers() -> tuple[Tile, ...]:
         ),
         stat(
             "Requests that fail",
-            "Share of requests that failed over 5 minutes.",
+            "Share of requests that failed over 5 minutes, and what part of the threshold of "
+            "HighErrorRatio that is.",
             Query(model.error_ratio(), "failed"),
+            Query(model.errors_of_limit(), "of limit"),
             unit=Unit.RATIO,
             decimals=2,
             no_data=NO_REQUESTS,
-            history=True,
+            overrides=[of_limit("of limit")],
         ),
         stat(
-            "p99 latency",
-            "99% of the requests of the last 5 minutes took at most this long.",
+            "Latency",
+            "99% of the requests of the last 5 minutes took at most this long; and the worst of "
+            "the promised quantiles as a part of its threshold.",
             Query(model.latency("p99"), "p99"),
+            Query(model.worst_latency_of_limit(), "of limit"),
             unit=Unit.SECONDS,
             no_data=NO_REQUESTS,
-            history=True,
+            overrides=[of_limit("of limit")],
         ),
         stat(
             "Drifted features",
@@ -98,25 +103,28 @@ def _numbers() -> tuple[Tile, ...]:
             steps=Steps(at=((1, "orange"),)),
         ),
         stat(
-            "Drift was evaluated",
-            "Time since the drift collector last looked at this model. Orange when it is late: "
-            "what this page says of drift is then old.",
+            "Since drift was evaluated",
+            "Time since the drift collector last looked at this model, and what part of the "
+            "threshold of DriftEvaluationStale that is. Above it, what this page says of drift is "
+            "old.",
             Query(model.drift_age(), "ago"),
+            Query(model.drift_age_of_limit(), "of limit"),
             unit=Unit.SECONDS,
             decimals=0,
             no_data="Never",
-            steps=Steps(at=((900, "orange"),)),
+            overrides=[of_limit("of limit")],
         ),
     )
 
 
-def _alerts() -> tuple[Tile, ...]:
+def _alerts(spec: Spec) -> tuple[Tile, ...]:
     return (
         alert_table(
             "Which alerts fire, and since when?",
             "Alerts of this version that fire, and pending ones, whose reason does not yet hold "
             "for long enough.",
             model.alerts(),
+            runbooks=spec.stack.responder,
             of_one_model=True,
             width=16,
             height=6,
@@ -161,13 +169,17 @@ def _traffic() -> tuple[Tile, ...]:
 
 
 def _latency() -> tuple[Tile, ...]:
-    quantiles = ("p50", "p90", "p95", "p99", "p999")
     return (
         time_series(
             "Is it slow?",
             "Latency over 5 minutes: that share of the requests took at most this long. Dashed: "
-            "what models.yaml promises of a quantile.",
-            *(Query(model.latency(name), name) for name in quantiles),
+            "what models.yaml promises of a quantile; p95 and p999 are drawn where it promises "
+            "something of them.",
+            Query(model.latency("p50"), "p50"),
+            Query(model.latency("p90"), "p90"),
+            Query(model.promised_latency("p95"), "p95"),
+            Query(model.latency("p99"), "p99"),
+            Query(model.promised_latency("p999"), "p999"),
             Query(model.latency_limits(), "limit of p{{quantile}}"),
             unit=Unit.SECONDS,
             no_data=NO_REQUESTS,

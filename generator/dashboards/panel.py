@@ -16,6 +16,7 @@ from generator.dashboards.field import Override, Steps, Unit, by_name, mapping
 
 __all__ = [
     "Column",
+    "Link",
     "Query",
     "Tile",
     "bar_gauge",
@@ -51,6 +52,14 @@ class Tile:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a click on a cell leads. `url` may name other cells of the row."""
+
+    title: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column of a table: where its values come from and how they look.
@@ -64,7 +73,7 @@ class Column:
     steps: Steps = PLAIN
     width: int | None = None
     decimals: int | None = None
-    link: str = ""
+    link: Link | None = None
     colours: Mapping[str, str] | None = None
     """Background by value, for labels such as the severity."""
 
@@ -83,7 +92,7 @@ class Column:
         if self.width is not None:
             properties["custom.width"] = self.width
         if self.link:
-            properties["links"] = [{"title": "Open this model", "url": self.link}]
+            properties["links"] = [{"title": self.link.title, "url": self.link.url}]
         if self.colours:
             properties["mappings"] = mapping(
                 {value: (value, colour) for value, colour in self.colours.items()}
@@ -303,7 +312,6 @@ def table(
 
     All queries must give the same labels: rows are merged where all of them agree.
     """
-    shown = {column.field for column in columns}
     transformations = [
         {"id": "merge", "options": {}},
         {
@@ -315,23 +323,20 @@ def table(
             "options": {
                 "excludeByName": {},
                 "indexByName": {column.field: index for index, column in enumerate(columns)},
-                "renameByName": {
-                    column.field: column.title for column in columns if column.field in shown
-                },
+                "renameByName": {column.field: column.title for column in columns},
             },
         },
     ]
-    return _table(
+    panel = _table(
         title,
         description,
         queries,
         no_data,
         transformations,
-        [column.override() for column in columns],
-        sort,
-        width,
-        height,
+        overrides=[column.override() for column in columns],
+        sortBy=[grafana.TableSortByField(displayName=sort, desc=True)],
     )
+    return Tile(panel, width, height)
 
 
 def matrix(
@@ -357,8 +362,15 @@ def matrix(
             },
         }
     ]
-    first = rf"{rows}\{columns}"
-    return _table(title, description, [query], no_data, transformations, [], first, width, height)
+    panel = _table(
+        title,
+        description,
+        [query],
+        no_data,
+        transformations,
+        sortBy=[grafana.TableSortByField(displayName=rf"{rows}\{columns}", desc=False)],
+    )
+    return Tile(panel, width, height)
 
 
 def _table(
@@ -367,21 +379,16 @@ def _table(
     queries: Sequence[Query],
     no_data: str,
     transformations: list[dict[str, Any]],
-    overrides: list[Override],
-    sort: str,
-    width: int,
-    height: int,
-) -> Tile:
+    **more: Any,
+) -> Any:
     instant = [Query(query.expr, query.legend, instant=True) for query in queries]
-    panel = grafana.Table(
+    return grafana.Table(
         title=title,
         description=description,
         targets=_targets(instant, form="table"),
         transformations=transformations,
-        overrides=overrides,
         filterable=True,
         unit=Unit.NONE.value,
-        sortBy=[grafana.TableSortByField(displayName=sort, desc=True)],
         extraJson={"fieldConfig": {"defaults": _defaults(Unit.NONE, no_data)}},
+        **more,
     )
-    return Tile(panel, width, height)

@@ -9,6 +9,7 @@ from grafanalib import core as grafana
 
 from generator.dashboards.finish import finish
 from generator.dashboards.layout import Row, place
+from generator.dashboards.panel import Link
 
 __all__ = ["TAG", "link_to_model", "render", "variable"]
 
@@ -31,11 +32,12 @@ BUILT_IN_ANNOTATION: Final = {
 }
 
 
-def link_to_model(name: str, version: str) -> str:
+def link_to_model(name: str, version: str) -> Link:
     """The model dashboard for the row of a table; `name` and `version` are its columns' titles."""
-    return (
+    return Link(
+        "Open this model",
         "/d/ml-model?${datasource:queryparam}&${team:queryparam}&${__url_time_range}"
-        f'&var-model=${{__data.fields["{name}"]}}&var-version=${{__data.fields["{version}"]}}'
+        f'&var-model=${{__data.fields["{name}"]}}&var-version=${{__data.fields["{version}"]}}',
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract.catalog import MODEL
-from contract.spec import QUANTILES, Severity
+from contract.spec import Severity
 from generator.queries import recorded
 from generator.queries.recorded import Recorded
 from generator.queries.selection import (
@@ -13,6 +13,7 @@ from generator.queries.selection import (
     FIRING,
     ON_MODEL,
     UP,
+    latency_of_limit,
     of_team,
     owners,
 )
@@ -120,13 +121,7 @@ def p99_by_model() -> str:
 
 def latency_of_limit_by_model() -> str:
     """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
-    shares = " or ".join(
-        f"label_replace({recorded.LATENCY_QUANTILES[name]} / {ON_MODEL} max {BY_MODEL}"
-        f' ({recorded.THRESHOLD}{{alert="HighLatency{name.upper()}"}}),'
-        f' "quantile", "{name}", "", "")'
-        for name in QUANTILES.values()
-    )
-    return _owned(f"max {BY_MODEL} ({shares})")
+    return _owned(latency_of_limit(lambda series, matchers: f"{series}{{{matchers}}}"))
 
 
 def drifted_features_by_model() -> str:

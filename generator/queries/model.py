@@ -12,6 +12,7 @@ from generator.queries.selection import (
     FIRING,
     RATE_INTERVAL,
     chosen,
+    latency_of_limit,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "confidence_quantile",
     "confusion",
     "drift_age",
+    "drift_age_of_limit",
     "drift_limit",
     "drift_of_limit",
     "drift_score",
@@ -32,6 +34,7 @@ __all__ = [
     "drifted_features",
     "error_limit",
     "error_ratio",
+    "errors_of_limit",
     "feature_invalid",
     "feature_missing",
     "feature_samples",
@@ -41,6 +44,7 @@ __all__ = [
     "latency_limits",
     "mean_latency",
     "noise_floor",
+    "promised_latency",
     "requests",
     "requests_by_status",
     "root_mean_squared_error",
@@ -50,6 +54,7 @@ __all__ = [
     "top_drift_scores",
     "top_invalid",
     "top_missing",
+    "worst_latency_of_limit",
     "worst_noise_floor",
 ]
 
@@ -82,9 +87,25 @@ def error_ratio() -> str:
     return chosen(recorded.ERROR_RATIO)
 
 
+def errors_of_limit() -> str:
+    """The error ratio as a share of the threshold of HighErrorRatio: 1 is the limit."""
+    return f"{error_ratio()} / on () group_left () {error_limit()}"
+
+
 def latency(quantile: str) -> str:
     """Latency quantile in seconds; `quantile` is p50, p90, p95, p99 or p999."""
     return chosen(recorded.LATENCY_QUANTILES[quantile])
+
+
+def promised_latency(quantile: str) -> str:
+    """The same, where models.yaml promises something of that quantile."""
+    matchers = f'alert="HighLatency{quantile.upper()}"'
+    return f"{latency(quantile)} and on () {chosen(recorded.THRESHOLD, matchers)}"
+
+
+def worst_latency_of_limit() -> str:
+    """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
+    return latency_of_limit(chosen)
 
 
 def drifted_features() -> str:
@@ -95,6 +116,12 @@ def drifted_features() -> str:
 def drift_age() -> str:
     """Seconds since drift was last evaluated."""
     return f"time() - {chosen(recorded.DRIFT_EVALUATED)}"
+
+
+def drift_age_of_limit() -> str:
+    """That age as a share of the threshold of DriftEvaluationStale: 1 is the limit."""
+    threshold = chosen(recorded.THRESHOLD, 'alert="DriftEvaluationStale"')
+    return f"({drift_age()}) / on () group_left () max({threshold})"
 
 
 def alerts() -> str:
@@ -131,10 +158,10 @@ def mean_latency() -> str:
 
 
 def latency_limits() -> str:
-    """The threshold of every promised quantile, with a label `quantile` such as P99."""
+    """The threshold of every promised quantile, with a label `quantile` such as 99."""
     thresholds = chosen(recorded.THRESHOLD, 'alert=~"HighLatency.+"')
     limits = f"max by (alert) ({thresholds})"
-    return f'label_replace({limits}, "quantile", "$1", "alert", "HighLatency(.+)")'
+    return f'label_replace({limits}, "quantile", "$1", "alert", "HighLatencyP(.+)")'
 
 
 def stage_latency() -> str:
