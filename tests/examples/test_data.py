@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from examples.demo import train
+from examples.demo.data import DATASETS, Rows, read_dataset
+from examples.demo.model import Model, artifact_path, fit_model, read_model, write_model
+
+
+def psi(reference: NDArray[np.float64], live: NDArray[np.float64]) -> float:
+    """Population stability index over the deciles of the reference."""
+    edges = np.unique(np.quantile(reference, np.linspace(0.1, 0.9, 9)))
+    shares = [
+        np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) / len(values)
+        for values in (reference, live)
+    ]
+    expected, actual = (np.maximum(share, 1e-4) for share in shares)
+    return float(((actual - expected) * np.log(actual / expected)).sum())
+
+
+def as_set(rows: Rows) -> set[tuple[float, ...]]:
+    return set(map(tuple, rows.features.tolist()))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_no_row_is_both_trained_on_and_held_out(name: str) -> None:
+    dataset = read_dataset(name)
+    assert not as_set(dataset.training) & as_set(dataset.held_out)
+    assert len(dataset.held_out.labels) == len(dataset.held_out.features) > 150
+    assert len(dataset.training.labels) == len(dataset.training.features) > 250
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_held_out_rows_do_not_drift_from_training_rows(name: str) -> None:
+    dataset = read_dataset(name)
+    training, held_out = dataset.training.features.T, dataset.held_out.features.T
+    scores = [psi(*columns) for columns in zip(training, held_out, strict=True)]
+    assert max(scores) < 0.08
+    assert np.median(scores) < 0.05
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_shift_switch_is_drift(name: str) -> None:
+    dataset = read_dataset(name)
+    column = dataset.feature_names.index(dataset.shifted_feature)
+    shifted = dataset.held_out.features[:, column]
+    shifted = shifted + 2.0 * dataset.standard_deviations[dataset.shifted_feature]
+    assert psi(dataset.training.features[:, column], shifted) > 1.0
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_model_comes_back_from_its_artifact_as_it_was(name: str, tmp_path: Path) -> None:
+    dataset = read_dataset(name)
+    model = fit_model(dataset)
+    path = artifact_path(tmp_path, dataset)
+    write_model(model, path)
+    again = read_model(path)
+    rows = dataset.held_out.features
+    assert np.array_equal(again.infer(rows), model.infer(rows))
+    assert again.interpret(again.infer(rows)) == model.interpret(model.infer(rows))
+    assert (again.name, again.version) == (name, "1.0.0")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}'])
+def test_a_broken_artifact_is_an_error_that_names_it(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"broken\.json: no artifact .* delete it"):
+        read_model(path)
+
+
+def test_the_models_are_good_on_rows_they_never_saw(models: dict[str, Model]) -> None:
+    quality = {name: train.score_held_out(models[name], read_dataset(name)) for name in DATASETS}
+    assert quality["breast-cancer"]["accuracy"] > 0.95
+    assert quality["breast-cancer"]["auc"] > 0.99
+    assert quality["diabetes"]["r2"] > 0.4
+
+
+def test_training_writes_what_profiles_are_made_from(tmp_path: Path) -> None:
+    assert train.main(["--out", str(tmp_path)]) == 0
+    for name in DATASETS:
+        dataset = read_dataset(name)
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(dataset.training.labels)
+        classifier = dataset.task != "regression"
+        outcome = ["prediction", *(["confidence"] if classifier else []), "label"]
+        assert list(rows[0]) == [*dataset.feature_names, *outcome]
+        features = {tuple(float(row[name]) for name in dataset.feature_names) for row in rows}
+        assert features == as_set(dataset.training)
+        assert artifact_path(tmp_path, dataset).exists()
+        if classifier:
+            assert {row["prediction"] for row in rows} == {"benign", "malignant"}
+            assert all(0.5 <= float(row["confidence"]) <= 1.0 for row in rows)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from examples.demo import inject
+from examples.demo.data import DATASETS, read_dataset
+from examples.demo.faults import Change, Faults, Shift, Switches
+from exporters.sidecar.client import Monitor
+from tests.exporters.sidecar.recorder import PATIENCE, Recorder
+
+
+def row(model: str, number: int = 0) -> dict[str, float]:
+    dataset = read_dataset(model)
+    values = dataset.held_out.features[number].tolist()
+    return dict(zip(dataset.feature_names, values, strict=True))
+
+
+def predict(server: str, model: str, features: dict[str, Any] | None = None) -> httpx.Response:
+    body = {"features": row(model) if features is None else features}
+    return httpx.post(f"{server}/predict/{model}", json=body, trust_env=False)
+
+
+@pytest.mark.parametrize("model", DATASETS)
+def test_a_prediction_is_answered_and_reported(
+    server: str, monitor: Monitor, sidecar: Recorder, model: str
+) -> None:
+    answer = predict(server, model)
+    assert answer.status_code == 200
+    assert monitor.flush(PATIENCE)
+    (event,) = sidecar.predictions
+    for field, value in answer.json().items():
+        assert event[field] == value
+    assert event["model_name"] == model
+    assert event["model_version"] == "1.0.0"
+    assert event["features"] == row(model)
+    assert event["stages"].keys() == {"preprocess", "inference", "postprocess"}
+    assert event["latency_seconds"] >= sum(event["stages"].values())
+
+
+def test_only_a_classifier_is_confident(server: str) -> None:
+    classified = predict(server, "breast-cancer").json()
+    assert classified["prediction"] in {"benign", "malignant"}
+    assert 0.5 <= classified["confidence"] <= 1.0
+    assert isinstance(predict(server, "diabetes").json()["prediction"], float)
+    assert "confidence" not in predict(server, "diabetes").json()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"bmi": None}, "missing 'bmi'"),
+        ({"height": 1.8}, "unknown 'height'"),
+        ({"bmi": "1e999"}, "not finite"),
+    ],
+)
+def test_a_row_that_the_model_cannot_use_is_rejected(
+    server: str, monitor: Monitor, sidecar: Recorder, change: dict[str, Any], says: str
+) -> None:
+    features = {k: v for k, v in {**row("diabetes"), **change}.items() if v is not None}
+    answer = predict(server, "diabetes", features)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert monitor.flush(PATIENCE)
+    assert [event["status"] for event in sidecar.predictions] == ["rejected"]
+
+
+def test_an_unknown_model_is_not_found_and_not_reported(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    answer = httpx.post(f"{server}/predict/fraud", json={"features": {}}, trust_env=False)
+    assert answer.status_code == 404
+    assert "breast-cancer" in answer.json()["detail"]
+    assert monitor.flush(PATIENCE)
+    assert sidecar.predictions == []
+
+
+def test_an_error_burst_hits_the_model_it_is_for(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    change = {"model": "diabetes", "error_ratio": 1.0}
+    assert httpx.post(f"{server}/faults", json=change, trust_env=False).status_code == 200
+    assert predict(server, "diabetes").status_code == 500
+    assert predict(server, "breast-cancer").status_code == 200
+    assert httpx.delete(f"{server}/faults", trust_env=False).status_code == 200
+    assert predict(server, "diabetes").status_code == 200
+    assert monitor.flush(PATIENCE)
+    seen = [(event["model_name"], event.get("status")) for event in sidecar.predictions]
+    assert seen == [("diabetes", "error"), ("breast-cancer", None), ("diabetes", None)]
+    assert "prediction" not in sidecar.predictions[0]
+
+
+def test_extra_latency_is_in_what_is_reported(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    httpx.post(f"{server}/faults", json={"extra_latency_seconds": 0.05}, trust_env=False)
+    assert predict(server, "diabetes").status_code == 200
+    assert monitor.flush(PATIENCE)
+    assert sidecar.predictions[0]["latency_seconds"] >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"error_ratio": 2}, "less than or equal to 1"),
+        ({"model": "fraud", "error_ratio": 1}, "no 'fraud' here"),
+        ({"shift": {"feature": "height"}, "model": "diabetes"}, "has no 'height'"),
+        ({"errors": 1}, "Extra inputs"),
+        ({"for_seconds": 0}, "greater than 0"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_and_changes_nothing(
+    server: str, change: dict[str, Any], says: str
+) -> None:
+    answer = httpx.post(f"{server}/faults", json=change, trust_env=False)
+    assert answer.status_code == 422
+    assert says in answer.text
+    now = httpx.get(f"{server}/faults", trust_env=False).json()["models"]
+    assert now == {name: Switches().model_dump() for name in DATASETS}
+
+
+def test_a_fault_ends_by_itself_and_the_others_stay() -> None:
+    now = 0.0
+    faults = Faults(DATASETS, clock=lambda: now)
+    faults.apply(Change(error_ratio=0.5, for_seconds=60))
+    faults.apply(Change(shift=Shift(), model="diabetes"))
+    assert faults.of("diabetes") == Switches(error_ratio=0.5, shift=Shift(feature="bmi"))
+    now = 60.0
+    assert faults.of("diabetes") == Switches(shift=Shift(feature="bmi"))
+    assert faults.of("breast-cancer") == Switches()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("errors --ratio 0.25", ["breast-cancer: 25% of requests fail", "diabetes: 25%"]),
+        ("latency --extra 500ms", ["breast-cancer: 0.5 s slower", "diabetes: 0.5 s slower"]),
+        ("shift", ["breast-cancer: mean radius +2 σ", "diabetes: bmi +2 σ"]),
+        ("shift --model diabetes --feature s5 --by -1", ["breast-cancer: nothing", "s5 -1 σ"]),
+        ("nothing", ["breast-cancer: nothing", "diabetes: nothing"]),
+    ],
+)
+def test_one_command_flips_a_switch(
+    server: str, capsys: pytest.CaptureFixture[str], command: str, says: list[str]
+) -> None:
+    assert inject.main([*command.split(), "--server", server]) == 0
+    printed = capsys.readouterr().out
+    assert [line for line in says if line in printed] == says
+
+
+def test_inject_says_when_there_is_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert inject.main(["errors", "--server", "http://127.0.0.1:1"]) == 1
+    assert "is the demo running?" in capsys.readouterr().err
+
+
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "examples.demo.server", "--data-dir", str(tmp_path)]
+    return subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_trains_serves_and_stops_cleanly(
+    sidecar: Recorder, tmp_path: Path, stop: signal.Signals
+) -> None:
+    with start(tmp_path, "--listen", "127.0.0.1:0", "--sidecar", sidecar.url) as process:
+        assert process.stderr is not None
+        lines: list[dict[str, Any]] = []
+        while not lines or lines[-1]["event"] != "listening":
+            lines.append(json.loads(process.stderr.readline()))
+        assert [line["event"] for line in lines[:-1]] == ["model_trained"] * 2
+        server = f"http://{lines[-1]['address']}"
+        assert httpx.get(f"{server}/healthz", trust_env=False).json()["status"] == "ok"
+        assert predict(server, "diabetes").status_code == 200
+        process.send_signal(stop)
+        assert process.wait(PATIENCE) == 0
+    assert len(sidecar.predictions) == 1, "what was still queued is sent at the end"
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {
+        "breast-cancer-1.0.0.json",
+        "diabetes-1.0.0.json",
+    }
+
+
+def test_the_command_refuses_a_broken_artifact(tmp_path: Path) -> None:
+    artifact = tmp_path / "demo/diabetes-1.0.0.json"
+    artifact.parent.mkdir()
+    artifact.write_text("{}", encoding="utf-8")
+    with start(tmp_path, "--listen", "127.0.0.1:0") as process:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "diabetes-1.0.0.json" in errors
