@@ -129,7 +129,13 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
         command.add_argument(
             "--out", type=Path, default=Path(), metavar="DIR", help="the tree's folder; %(default)s"
         )
-    write.add_argument("--only", action="append", choices=PARTS, help="may be repeated")
+    write.add_argument(
+        "--only",
+        action="append",
+        type=_part,
+        metavar="PART",
+        help=f"one of {', '.join(PARTS)}; may be repeated",
+    )
     write.add_argument(
         "--address",
         action="append",
@@ -146,6 +152,12 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
         help="divide every duration by N, for tests and game days",
     )
     return parser
+
+
+def _part(text: str) -> str:
+    if text not in PARTS:
+        raise argparse.ArgumentTypeError(f"{text!r}: write one of {', '.join(PARTS)}")
+    return text
 
 
 _ADDRESSES: Final = tuple(
