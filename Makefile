@@ -58,7 +58,7 @@ generate-dashboards: $(RUN_STAMP) ## Render the Grafana dashboards alone
 ##@ Development
 .PHONY: test check lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -k spec" chooses)
-	@scripts/system_packages.sh prometheus alertmanager
+	@scripts/system_packages.sh prometheus alertmanager compiler
 	$(RUN) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
