@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,12 @@ from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
 from generator.queries.recorded import RECORDED
+from tests.generator.panels import read_asked, with_choices
 from tests.processes import ROOT
 
 Json = dict[str, Any]
 
 MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
-CHOSEN = {
-    "$__rate_interval": "1m",
-    "$__range": "1h",
-    "$team": "ml-platform",
-    "$model": "breast-cancer",
-    "$version": "1.0.0",
-}
 GROUPING = re.compile(
     r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))", re.IGNORECASE
 )
@@ -55,33 +48,7 @@ each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=D
 each_panel = pytest.mark.parametrize("panel", PANELS)
 
 
-def expressions() -> Iterator[tuple[str, str]]:
-    """Where each expression stands, and the expression."""
-    for dashboard in DASHBOARDS.values():
-        for panel in dashboard["panels"]:
-            for target in panel.get("targets", ()):
-                where = f"{dashboard['uid']} / {panel['title']} / {target['refId']}"
-                yield where, target["expr"]
-        for annotation in dashboard["annotations"]["list"]:
-            if not annotation.get("builtIn"):
-                yield f"{dashboard['uid']} / annotations / {annotation['name']}", annotation["expr"]
-
-
-def variable_queries() -> Iterator[tuple[str, str]]:
-    for dashboard in DASHBOARDS.values():
-        for variable in dashboard["templating"]["list"]:
-            if variable["type"] == "query":
-                query = variable["query"]["query"]
-                found = re.fullmatch(r"label_values\((.+), \w+\)", query)
-                assert found, query
-                yield f"{dashboard['uid']} / ${variable['name']}", found[1]
-
-
-def with_choices(expression: str) -> str:
-    """The expression as Grafana sends it, for one choice of every variable."""
-    for name, value in CHOSEN.items():
-        expression = expression.replace(name, value)
-    return expression
+ASKED = [asked for path in DASHBOARDS for asked in read_asked(rendered()[path])]
 
 
 def metric_names(expression: str) -> set[str]:
@@ -222,8 +189,8 @@ def test_nothing_of_older_grafanas_is_left(panel: Json) -> None:
 
 def test_every_expression_parses(tmp_path: Path) -> None:
     rules = [
-        {"record": f"test:expression:{index}", "expr": with_choices(expression)}
-        for index, (_, expression) in enumerate([*expressions(), *variable_queries()])
+        {"record": f"test:expression:{index}", "expr": with_choices(asked.expression)}
+        for index, asked in enumerate(ASKED)
     ]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
@@ -239,23 +206,23 @@ def test_every_metric_is_recorded_or_in_the_catalog() -> None:
         known |= {metric.name} if metric.type is not Type.HISTOGRAM else set()
         if metric.type is Type.HISTOGRAM:
             known |= {metric.bucket, metric.count, metric.sum}
-    for where, expression in [*expressions(), *variable_queries()]:
-        names = metric_names(with_choices(expression))
-        assert names, where
-        assert names <= known, f"{where}: {names - known}"
+    for asked in ASKED:
+        names = metric_names(with_choices(asked.expression))
+        assert names, asked
+        assert names <= known, f"{asked}: {names - known}"
 
 
 def test_a_rate_follows_the_zoom_of_the_graph() -> None:
-    for where, expression in expressions():
-        windows = re.findall(r"\brate\([^\[]+\[([^\]]+)\]", expression)
-        assert set(windows) <= {"$__rate_interval"}, where
+    for asked in ASKED:
+        windows = re.findall(r"\brate\([^\[]+\[([^\]]+)\]", asked.expression)
+        assert set(windows) <= {"$__rate_interval"}, asked
 
 
 def test_the_lines_of_many_series_are_chosen_once_for_the_whole_range() -> None:
     # topk at every step would draw each series that was ever among the first.
-    for where, expression in expressions():
-        if "topk(" in expression and "sort_desc(" not in expression:
-            assert "[$__range] @ end()" in expression, where
+    for asked in ASKED:
+        if "topk(" in asked.expression and not asked.instant:
+            assert "[$__range] @ end()" in asked.expression, asked
 
 
 def test_dashboards_hold_no_promql() -> None:
