@@ -361,6 +361,12 @@ GPU_ENERGY: Final = _counter(
     "Energy used since the driver was loaded.",
     Unit.JOULES,
 )
+GPU_READ_ERRORS: Final = _counter(
+    "ml_gpu_read_errors_total",
+    ("metric", "error"),
+    Exporter.GPU,
+    "Values that could not be read, by metric and by NVML's error; rare errors count as other.",
+)
 
 # Notifications
 
