@@ -126,7 +126,7 @@ def _parse_host_port(value: object) -> str:
         raise problem(f"is not host:port: {value!r}", "write it as 127.0.0.1:9101")
     host, colon, port = value.rpartition(":")
     if "//" in value:
-        bare = value.split("//", 1)[1].rstrip("/")
+        bare = value.split("//", 1)[1].split("/", 1)[0]
         raise problem(f"is a URL, not host:port: {value!r}", f"write {bare}")
     if not colon or not host or not re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+", host):
         raise problem(f"is not host:port: {value!r}", "write it as 127.0.0.1:9101")
