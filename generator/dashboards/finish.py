@@ -22,6 +22,9 @@ SCHEMA_VERSION: Final = 39
 PLUGIN_VERSION: Final = "10.3.0"
 """Keeps Grafana from migrating panel options as if they came from version 6."""
 
+GRAFANALIB_POINTS: Final = 100
+"""What grafanalib asks for where nobody said how many; Grafana itself goes by the panel's width."""
+
 DASHBOARD_KEYS: Final = (
     "annotations",
     "description",
@@ -44,6 +47,7 @@ PANEL_KEYS: Final = (
     "fieldConfig",
     "gridPos",
     "id",
+    "maxDataPoints",
     "options",
     "panels",
     "targets",
@@ -96,6 +100,8 @@ def _panel(raw: dict[str, Any]) -> dict[str, Any]:
     if raw["type"] == "row":
         return _keep(raw, ROW_KEYS)
     panel = _keep(raw, PANEL_KEYS)
+    if panel["maxDataPoints"] == GRAFANALIB_POINTS:
+        del panel["maxDataPoints"]
     panel["datasource"] = DATASOURCE
     panel["pluginVersion"] = PLUGIN_VERSION
     panel["targets"] = [_target(target) for target in raw["targets"]]

@@ -76,8 +76,8 @@ def requests() -> str:
 
 def error_ratio() -> str:
     """Share of those that failed."""
-    errors = f"sum({recorded.ERRORS} and {ON_MODEL} {owners()})"
-    return f"({errors} or 0 * {requests()}) / ({requests()} > 0)"
+    errors = f"sum({recorded.ERRORS} and {ON_MODEL} {owners()}) or vector(0)"
+    return f"({errors}) / ({requests()} > 0)"
 
 
 def alerting_works() -> str:
@@ -153,9 +153,10 @@ def top(series: Recorded, *, by: str, count: int = 6) -> str:
     """The lines of the few models with the highest values over the whole time range.
 
     `by` is `avg` or `max`. Chosen once, at the end of the range, so that there are no more than
-    `count` lines however the order changes in between.
+    `count` lines however the order changes in between, and Prometheus sorts once.
     """
-    over_range = f"{by}_over_time({series}[$__range] @ end()) and {ON_MODEL} {owners()}"
+    end = " @ end()"
+    over_range = f"{by}_over_time({series}[$__range]{end}) and {ON_MODEL} {owners(at=end)}"
     return f"{series} and {ON_MODEL} topk({count}, {over_range})"
 
 

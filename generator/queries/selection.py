@@ -57,15 +57,16 @@ def of_team(series: str, matchers: str = "") -> str:
     return f"{series}{{{', '.join(filter(None, (_TEAM, matchers)))}}}"
 
 
-def owners() -> str:
+def owners(*, at: str = "") -> str:
     """1 for every model of the chosen teams, with its team.
 
     The drift collector knows all models of models.yaml; while it is down, the sidecars know theirs.
+    `at` is a modifier such as `@ end()`: one answer for the whole time range.
     """
     labels = ", ".join((*MODEL, "team"))
     return (
-        f"group by ({labels}) ({of_team(catalog.MODEL_TARGET_INFO.name)}"
-        f" or {ON_MODEL} {of_team(catalog.MODEL_INFO.name)})"
+        f"group by ({labels}) ({of_team(catalog.MODEL_TARGET_INFO.name)}{at}"
+        f" or {ON_MODEL} {of_team(catalog.MODEL_INFO.name)}{at})"
     )
 
 
