@@ -100,7 +100,7 @@ def _panel(raw: dict[str, Any]) -> dict[str, Any]:
     if raw["type"] == "row":
         return _keep(raw, ROW_KEYS)
     panel = _keep(raw, PANEL_KEYS)
-    if panel["maxDataPoints"] == GRAFANALIB_POINTS:
+    if panel.get("maxDataPoints") == GRAFANALIB_POINTS:
         del panel["maxDataPoints"]
     panel["datasource"] = DATASOURCE
     panel["pluginVersion"] = PLUGIN_VERSION
