@@ -128,7 +128,8 @@ def environment(
         "DATA_DIR": str(settings.data),
         "GENERATED": str(settings.generated),
         "RETENTION": settings.retention,
-        "TIME_SCALE": f"{settings.time_scale:g}",
+        # Split into words where the Procfile names it; none of them holds a space.
+        "SPEC_OPTIONS": " ".join(settings.spec_options),
         "PROMETHEUS": programs.prometheus,
         "ALERTMANAGER": programs.alertmanager,
     }

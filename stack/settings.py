@@ -45,6 +45,12 @@ class Settings:
     """Whether this is the stack as committed, whose generated files lie in the repository."""
 
     @property
+    def spec_options(self) -> list[str]:
+        """What every command that reads models.yaml is told besides its path."""
+        options = [f"--address={name}={address}" for name, address in self.overrides.items()]
+        return [*options, f"--time-scale={self.time_scale:g}"]
+
+    @property
     def generated(self) -> Path:
         """The folder that the generated tree is rendered into for this run."""
         return Path.cwd() if self.committed else self.data / "generated"

@@ -46,6 +46,11 @@ WHAT: Final = {
 }
 
 
+NO_GRAFANA: Final = (
+    "No Grafana here: put its grafana binary on the PATH and start again, or use docker compose up."
+)
+
+
 class RefusedError(Exception):
     """The stack can't be started as things are; nothing was started."""
 
@@ -68,10 +73,10 @@ def up(settings: Settings, *, verbose: bool) -> int:
         show=dict.fromkeys(shown, _show),
     )
     _stop_on_signals(supervisor)
-    return _run(supervisor, settings, with_grafana=bool(programs.grafana))
+    return _run(supervisor, settings)
 
 
-def _run(supervisor: Supervisor, settings: Settings, *, with_grafana: bool) -> int:
+def _run(supervisor: Supervisor, settings: Settings) -> int:
     this = psutil.Process()
     me = Entry(name="stack", pid=this.pid, created=this.create_time())
     write_record(settings.data, Record(supervisor=me))
@@ -83,8 +88,6 @@ def _run(supervisor: Supervisor, settings: Settings, *, with_grafana: bool) -> i
         if not supervisor.stopping.is_set():
             write_record(settings.data, Record(supervisor=me, processes=entries, ready=True))
             _say(render_addresses(entries))
-            if not with_grafana:
-                _say("No Grafana here: put a grafana binary on the PATH, or use docker compose up.")
             _say("Ctrl-C stops everything.")
         supervisor.watch()
     except StackError as error:
@@ -122,10 +125,7 @@ def render(settings: Settings) -> None:
     """Render for this run: into the repository as committed, else into the data folder."""
     command = [sys.executable, "-m", "generator", "render", "--models", str(settings.models)]
     command += ["--out", str(settings.generated)]
-    for name, address in settings.overrides.items():
-        command += ["--address", f"{name}={address}"]
-    if settings.time_scale != 1:
-        command += ["--time-scale", f"{settings.time_scale:g}"]
+    command += settings.spec_options
     settings.generated.mkdir(parents=True, exist_ok=True)
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
@@ -137,7 +137,10 @@ def render_addresses(entries: Sequence[Entry]) -> str:
     order = list(WHAT)
     entries = sorted(entries, key=lambda entry: order.index(entry.name))
     rows = [(e.name, f"http://{e.address}", WHAT[e.name]) for e in entries if e.address]
-    return "\n" + render_table(("WHAT", "URL", "FOR"), rows) + "\n"
+    table = "\n" + render_table(("WHAT", "URL", "FOR"), rows) + "\n"
+    if not any(entry.name == "grafana" for entry in entries):
+        table += f"\n{NO_GRAFANA}"
+    return table
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:
