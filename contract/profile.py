@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ CONFIDENCE_EDGES: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 
 MAX_CATEGORIES: Final = 50
 """Categories a profile names; rarer ones of the reference fold into OTHER."""
+
+_LARGEST: Final = 1e300
+"""Beyond it there is no room left for an edge above the largest value."""
 
 Value = float | int | str | bool | None
 
@@ -85,6 +88,8 @@ class CategoryBins(_Frozen):
     def _consistent(self) -> CategoryBins:
         if len(set(self.categories)) != len(self.categories) or OTHER in self.categories:
             raise ValueError(f"categories must differ, and {OTHER!r} is reserved")
+        if "" in self.categories:
+            raise ValueError("a category must not be empty")
         _check_counts(self.counts, len(self.categories) + 1)
         return self
 
@@ -158,22 +163,41 @@ def build_profile(
 def _bin_column(
     name: str, values: Sequence[Value], bins: int, *, as_category: bool
 ) -> NumericBins | CategoryBins:
-    present = [value for value in values if not _is_missing(value)]
-    if not present:
-        raise ProfileError(f"column {name!r} has no value in any row; leave it out")
+    present = _present(name, values)
     numeric = not as_category and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in present
     )
     if numeric:
-        numbers = np.asarray(present, dtype=np.float64)
-        if not np.isfinite(numbers).all():
-            raise ProfileError(f"column {name!r} has an infinite value")
+        numbers = np.asarray([_to_float(name, value) for value in present])
         return _numeric_bins(_quantile_edges(numbers, bins), numbers, len(values) - len(present))
     return _category_bins([category_of(value) for value in present], len(values) - len(present))
 
 
+def _present(name: str, values: Sequence[Value]) -> list[Value]:
+    """The values that are there; NumPy's scalars as Python's. Raises ProfileError for none."""
+    present = [value for value in map(_plain, values) if not _is_missing(value)]
+    if not present:
+        raise ProfileError(f"column {name!r} has no value in any row; leave it out")
+    return present
+
+
+def _plain(value: Any) -> Value:
+    plain: Value = value.item() if isinstance(value, np.generic) else value
+    return plain
+
+
+def _to_float(name: str, value: Value) -> float:
+    try:
+        number = float(value or 0)
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _LARGEST:
+        raise ProfileError(f"column {name!r} has an infinite value, or one beyond {_LARGEST:g}")
+    return number
+
+
 def _bin_confidence(name: str, values: Sequence[Value]) -> NumericBins:
-    present = [value for value in values if not _is_missing(value)]
+    present = _present(name, values)
     try:
         numbers = np.asarray(present, dtype=np.float64)
     except ValueError:
@@ -186,18 +210,22 @@ def _bin_confidence(name: str, values: Sequence[Value]) -> NumericBins:
 def _numeric_bins(
     edges: Sequence[float], numbers: NDArray[np.float64], missing: int
 ) -> NumericBins:
+    # Scaled where the squares of the numbers would not be finite.
+    largest = float(np.abs(numbers).max())
+    scale = largest if largest > 1e150 else 1.0
     return NumericBins(
         edges=tuple(edges),
         counts=tuple(count_numeric(edges, numbers).tolist()),
         missing=missing,
-        mean=float(numbers.mean()),
-        std=float(numbers.std()),
+        mean=float((numbers / scale).mean()) * scale,
+        std=float((numbers / scale).std()) * scale,
     )
 
 
 def _category_bins(values: list[str], missing: int) -> CategoryBins:
     counted = Counter(values)
-    others = counted.pop(OTHER, 0)
+    # An empty label is no label to Prometheus, so an empty text can't be a category.
+    others = counted.pop(OTHER, 0) + counted.pop("", 0)
     # By count, then by name, so that the same data give the same profile.
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     named = sorted(ordered[:MAX_CATEGORIES])
@@ -232,7 +260,8 @@ def _quantile_edges(numbers: NDArray[np.float64], bins: int) -> list[float]:
         np.quantile(numbers, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf")
     )
     low, high = float(numbers.min()), float(numbers.max())
-    scale = max(abs(low), abs(high)) or 1.0
+    # Below 1e-290 a millionth of the scale is no number any more.
+    scale = max(abs(low), abs(high), 1e-290) if low or high else 1.0
     digits = 5 - math.floor(math.log10(scale))
     unit = 10.0**-digits
     below = round(math.floor(low / unit) * unit, max(digits, 0))
