@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract.alerts import ALERTS, MIN_REQUESTS, thresholds
+from contract.read import read_spec
+from contract.spec import Spec
+from generator.outputs import render
+from generator.queries.alerting import MODEL_EXPRESSIONS, STACK_EXPRESSIONS
+from generator.queries.recorded import RECORDED
+from generator.rules.alerts import alert_rules, promises
+from generator.rules.evidence import MODEL_EVIDENCE, STACK_EVIDENCE
+from generator.rules.humanized import humanize_duration, humanize_percentage
+from generator.rules.proofs import proven, render_proofs
+from tests.processes import ROOT
+
+RULES = "prometheus/generated/rules"
+
+
+def promtool(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["promtool", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def spec_of(tmp_path: Path, models: str) -> Spec:
+    (tmp_path / "models.yaml").write_text(f"models:\n{models}")
+    return read_spec(tmp_path / "models.yaml")
+
+
+# What is recorded
+
+
+def test_the_recorded_series_are_what_they_say(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(tree / RULES, tmp_path / "rules")
+    shutil.copy(ROOT / "tests" / "rules" / "recording.yml", tmp_path)
+    tested = promtool("test", "rules", "recording.yml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_no_series_is_recorded_twice() -> None:
+    names = [str(recorded) for recorded in RECORDED]
+    assert len(set(names)) == len(names)
+
+
+def test_what_reads_a_recorded_series_stands_after_it() -> None:
+    seen: list[str] = []
+    spec = Spec.model_validate(
+        {"models": [{"name": "m", "version": "1", "task": "regression"}]}, context={}
+    )
+    for recorded in RECORDED:
+        expression = recorded.expression(spec)
+        later = [str(r) for r in RECORDED if str(r) not in seen and str(r) in expression]
+        assert later == [], recorded.name
+        seen.append(str(recorded))
+
+
+# What alerts
+
+
+def test_every_alert_has_an_expression() -> None:
+    assert {*MODEL_EXPRESSIONS, *STACK_EXPRESSIONS} == set(ALERTS)
+
+
+def test_every_alert_can_be_proven() -> None:
+    assert {*MODEL_EVIDENCE, *STACK_EVIDENCE, "Watchdog"} == set(ALERTS)
+
+
+def test_the_spec_with_everything_has_every_alert(everything: Spec) -> None:
+    of_models, of_stack = alert_rules(everything)
+    assert {rule.alert for rule in (*of_models, *of_stack)} == set(ALERTS)
+
+
+def test_every_rule_says_whose_it_is_what_to_do_and_where_to_look(everything: Spec) -> None:
+    of_models, of_stack = alert_rules(everything)
+    for rule in (*of_models, *of_stack):
+        assert {"summary", "description", "runbook_url", "dashboard_url"} <= set(rule.annotations)
+        assert rule.annotations["runbook_url"].endswith(f"/runbooks/{rule.alert}")
+        assert "severity" in rule.labels
+    for rule in of_stack:
+        assert {"team", "model_name", "model_version"} <= set(rule.labels)
+
+
+def test_there_is_one_rule_for_each_alert_severity_and_for(everything: Spec) -> None:
+    found = {(t.alert, t.severity, str(t.hold)) for t in thresholds(everything)}
+    assert len(found) == len(list(promises(everything)))
+    assert {("HighErrorRatio", "error", "1m30s"), ("HighErrorRatio", "critical", "2m")} <= found
+
+
+def test_the_number_of_rules_does_not_grow_with_the_number_of_models(tmp_path: Path) -> None:
+    def rules(number: int) -> str:
+        models = "".join(
+            f'  - {{name: m{i}, version: "1", task: regression}}\n' for i in range(number)
+        )
+        return render(spec_of(tmp_path, models), ["prometheus"])[f"{RULES}/alerts.yml"]
+
+    assert rules(1) == rules(300)
+
+
+def test_an_alert_that_is_off_for_every_model_has_no_rule(tmp_path: Path) -> None:
+    spec = spec_of(
+        tmp_path, '  - {name: m, version: "1", task: regression, alerts: {TargetDown: off}}\n'
+    )
+    assert "TargetDown" not in {rule.alert for rule in alert_rules(spec)[0]}
+
+
+def test_a_time_scale_shortens_windows_and_fors_and_leaves_thresholds(everything: Spec) -> None:
+    scaled = read_spec(ROOT / "tests/generator/everything/models.yaml", time_scale=60)
+    files = render(scaled, ["prometheus"])
+    assert "rate(ml_inference_requests_total[5s])" in files[f"{RULES}/recording.yml"]
+    alerts = yaml.safe_load(files[f"{RULES}/alerts.yml"])["groups"][0]["rules"]
+    assert {rule.get("for") for rule in alerts} == {"1s", "1s500ms", "2s", "5s", "15s", "1m"}
+    assert [t.value for t in thresholds(scaled)] == [t.value for t in thresholds(everything)]
+
+
+def test_no_window_is_too_short_for_the_scrapes(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression}]\nstack: {scrape_interval: 15s}\n'
+    )
+    scaled = read_spec(tmp_path / "models.yaml", time_scale=1000)
+    recording = render(scaled, ["prometheus"])[f"{RULES}/recording.yml"]
+    assert "rate(ml_inference_requests_total[4s])" in recording
+
+
+# What proves them
+
+
+def test_every_alert_of_the_spec_with_everything_waits_fires_and_resolves(tree: Path) -> None:
+    folder = tree / "prometheus/generated/tests"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(f"{name}.yml" for name in ALERTS)
+    tested = promtool("test", "rules", *names, cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_rule_has_a_proof(everything: Spec) -> None:
+    assert len(proven(everything)) == len(promises(everything))
+    names = [
+        test["name"]
+        for text in render_proofs(everything).values()
+        for test in yaml.safe_load(text)["tests"]
+    ]
+    fires = [name for name in names if name.endswith("waits, fires and resolves")]
+    assert len(fires) == len(promises(everything)) + len(STACK_EVIDENCE)
+    assert len(set(names)) == len(names)
+
+
+def test_an_alert_that_cannot_fire_has_no_proof(tmp_path: Path) -> None:
+    spec = spec_of(
+        tmp_path,
+        '  - {name: m, version: "1", task: regression,'
+        " alerts: {HighErrorRatio: {threshold: 100%}}}\n",
+    )
+    assert "HighErrorRatio" not in render_proofs(spec)
+
+
+Mutation = Callable[[dict[str, Any]], bool]
+"""Spoils a rule; False where it has nothing of the kind."""
+
+
+def drop_the_hold(rule: dict[str, Any]) -> bool:
+    return rule.pop("for", "1s") not in ("1s", "1m30s")
+
+
+def flip_the_comparison(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    flipped = {"> on": "< on", "< on": "> on", "== 0": "== 1", "absent(": "absent(absent("}
+    for one, other in flipped.items():
+        if one in old:
+            closing = ")" if "absent" in one else ""
+            rule["expr"] = old.replace(one, other, 1) + closing
+            return True
+    return False
+
+
+def drop_the_guard(rule: dict[str, Any]) -> bool:
+    rule["expr"], guard, _ = rule["expr"].partition("\nand on (model_name, model_version)\n")
+    return bool(guard)
+
+
+def lower_the_guard(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace(f">= {MIN_REQUESTS}", ">= 1")
+    return bool(rule["expr"] != old)
+
+
+def raise_the_threshold(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace(
+        "model:ml_alert_threshold{", f"{0.9 if '< on' in old else 1.1} * model:ml_alert_threshold{{"
+    )
+    return "model:ml_alert_threshold{" in old and rule["alert"] != "TargetDown"
+
+
+def lower_the_threshold(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace("model:ml_alert_threshold{", "0.9 * model:ml_alert_threshold{")
+    return "model:ml_alert_threshold{" in old and rule["alert"] != "TargetDown"
+
+
+def change_the_severity(rule: dict[str, Any]) -> bool:
+    rule["labels"]["severity"] = "none"
+    return True
+
+
+def ignore_the_verdict(rule: dict[str, Any]) -> bool:
+    rule["expr"], verdict, _ = rule["expr"].partition(
+        "\nand on (model_name, model_version, feature_name)\n"
+    )
+    return bool(verdict)
+
+
+MUTATIONS: list[Mutation] = [
+    drop_the_hold,
+    flip_the_comparison,
+    drop_the_guard,
+    lower_the_guard,
+    raise_the_threshold,
+    lower_the_threshold,
+    change_the_severity,
+    ignore_the_verdict,
+]
+
+
+def spoiled(alerts: str, mutate: Mutation) -> Iterator[tuple[str, str]]:
+    """Each alert with the rules in which `mutate` has spoiled one rule of it."""
+    count = sum(len(group["rules"]) for group in yaml.safe_load(alerts)["groups"])
+    for index in range(count):
+        data = yaml.safe_load(alerts)
+        rule = [rule for group in data["groups"] for rule in group["rules"]][index]
+        if mutate(rule):
+            yield rule["alert"], yaml.safe_dump(data)
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_a_spoiled_rule_does_not_pass_its_proof(
+    mutate: Mutation, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shutil.copy(ROOT / "tests/generator/everything/profile.json", tmp_path)
+    spec = spec_of(
+        tmp_path, '  - {name: m, version: "1", task: regression, profile: profile.json}\n'
+    )
+    files = render(spec, ["prometheus"])
+    passed, tried = [], 0
+    for alert, rules in spoiled(files[f"{RULES}/alerts.yml"], mutate):
+        folder = tmp_path / "mutant"
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(rules if path.endswith("alerts.yml") else text)
+        tests = folder / "prometheus/generated/tests"
+        tried += 1
+        if promtool("test", "rules", f"{alert}.yml", cwd=tests).returncode == 0:
+            passed.append(alert)
+    assert tried
+    assert passed == []
+
+
+# Numbers as Prometheus writes them
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.25, "250ms"),
+        (0.00045, "450us"),
+        (1.5, "1.5s"),
+        (59.99, "59.99s"),
+        (60, "1m 0s"),
+        (909, "15m 9s"),
+        (3600, "1h 0m 0s"),
+        (90061, "1d 1h 1m 1s"),
+    ],
+)
+def test_a_duration_reads_as_in_prometheus(seconds: float, text: str) -> None:
+    assert humanize_duration(seconds) == text
+
+
+def test_a_percentage_reads_as_in_prometheus() -> None:
+    assert [humanize_percentage(ratio) for ratio in (0.05, 0.12345678, 1)] == [
+        "5%",
+        "12.35%",
+        "100%",
+    ]
