@@ -80,10 +80,11 @@ class Column:
     colours: Mapping[str, str] | None = None
     """Background by value, for labels such as the severity."""
 
-    @property
-    def field(self) -> str:
-        """What Grafana calls the column before it is renamed."""
-        return f"Value #{self.source}" if len(self.source) == 1 else self.source
+    def field(self, queries: int) -> str:
+        """What Grafana calls the column before it is renamed, in a table of so many queries."""
+        if len(self.source) > 1:
+            return self.source
+        return f"Value #{self.source}" if queries > 1 else "Value"
 
     def override(self) -> Override:
         """How Grafana is told of all this."""
@@ -320,18 +321,21 @@ def table(
 
     All queries must give the same labels: rows are merged where all of them agree.
     """
+    fields = [column.field(len(queries)) for column in columns]
     transformations = [
         {"id": "merge", "options": {}},
         {
             "id": "filterFieldsByName",
-            "options": {"include": {"names": [column.field for column in columns]}},
+            "options": {"include": {"names": fields}},
         },
         {
             "id": "organize",
             "options": {
                 "excludeByName": {},
-                "indexByName": {column.field: index for index, column in enumerate(columns)},
-                "renameByName": {column.field: column.title for column in columns},
+                "indexByName": {field: index for index, field in enumerate(fields)},
+                "renameByName": {
+                    field: column.title for field, column in zip(fields, columns, strict=True)
+                },
             },
         },
     ]

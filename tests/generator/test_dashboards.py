@@ -187,6 +187,23 @@ def test_nothing_of_older_grafanas_is_left(panel: Json) -> None:
     assert all(step["value"] is not None for step in thresholds["steps"][1:])
 
 
+@each_panel
+def test_a_table_names_the_values_of_its_queries_as_grafana_does(panel: Json) -> None:
+    changes = {change["id"]: change["options"] for change in panel.get("transformations", ())}
+    if "organize" not in changes:
+        return
+    letters = [target["refId"] for target in panel["targets"]]
+    values = {f"Value #{letter}" for letter in letters} if len(letters) > 1 else {"Value"}
+    names = changes["filterFieldsByName"]["include"]["names"]
+    assert {name for name in names if name.startswith("Value")} == values
+    assert set(changes["organize"]["renameByName"]) == set(names)
+    # What is said of a column is said of its new name.
+    titles = set(changes["organize"]["renameByName"].values())
+    for override in panel["fieldConfig"]["overrides"]:
+        assert override["matcher"]["options"] in titles
+    assert panel["options"]["sortBy"][0]["displayName"] in titles
+
+
 def test_every_expression_parses(tmp_path: Path) -> None:
     rules = [
         {"record": f"test:expression:{index}", "expr": with_choices(asked.expression)}
