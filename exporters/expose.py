@@ -136,7 +136,8 @@ class Family:
     """One metric and its samples at this scrape.
 
     `histograms` hold, per series, the count of each bin (not cumulative, shape [edges + 1]) and
-    the sum of the values.
+    the sum of the values. Where the first edge is negative, only the buckets are exposed; the one
+    of +Inf is the count.
     """
 
     metric: Metric
@@ -154,8 +155,10 @@ class Family:
             for bucket, count in zip(histogram.buckets, counts, strict=True):
                 running += int(count)
                 yield f"{bucket}{running}"
-            yield f"{histogram.count}{running}"
-            yield histogram.sum + _number(total, self.metric)
+            # Over negative values a sum is no counter: OpenMetrics forbids it, and a count alone.
+            if histogram.edges[0] >= 0:
+                yield f"{histogram.count}{running}"
+                yield histogram.sum + _number(total, self.metric)
 
     def _own(self, metric: Metric) -> None:
         if metric is not self.metric:
