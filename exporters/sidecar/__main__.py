@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contract import logs
+from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, read_profile
-from contract.read import read_spec
 from contract.spec import Spec
 from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.sidecar.families import Exposition
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logs.setup("sidecar", options.log_format)
     try:
-        spec = read_spec(options.models)
+        spec = read_spec_by(options)
         layouts = _read_layouts(spec, options.model)
     except (ProblemsError, ProfileError, _UnknownModelError) as error:
         sys.stderr.write(f"{error}\n")
@@ -85,9 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument(
-        "--models", type=Path, default=Path("models.yaml"), help="(default: %(default)s)"
-    )
+    add_spec_arguments(command)
     command.add_argument(
         "--model",
         action="append",

@@ -30,7 +30,8 @@ T = TypeVar("T", Event, Label)
 _NON_FINITE: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|NaN|Infinity', re.DOTALL)
 _REPLACED: Final = {b"NaN": b"null", b"Infinity": b"1e999"}
 
-_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
+_MALFORMED = (msgspec.DecodeError, UnicodeError)
+_DEEP = "is nested too deeply"
 
 
 class BodyError(ValueError):
@@ -70,7 +71,7 @@ class Reader(Generic[T]):
         try:
             decoded = self._read(body.removeprefix(b"\xef\xbb\xbf"), lines)
         except RecursionError:
-            raise BodyError("is nested too deeply") from None
+            raise BodyError(_DEEP) from None
         if not decoded.indices and not decoded.refusals:
             raise BodyError("holds no event")
         return decoded
@@ -82,6 +83,9 @@ class Reader(Generic[T]):
             pass
         except _MALFORMED as error:
             body, lines = _repaired(body, lines, error)
+        except RecursionError:
+            if not lines:
+                raise
         if lines:
             return self._sort([line for line in body.splitlines() if line.strip()])
         if not _is_list(body):
@@ -126,6 +130,8 @@ class Reader(Generic[T]):
             return self._examine(_loosely(piece), ignored)
         except _MALFORMED as error:
             raise _EventError([("", f"is not JSON: {error}")], "decode") from None
+        except RecursionError:
+            raise _EventError([("", _DEEP)], "decode") from None
 
     def _examine(self, value: object, ignored: Counter[str]) -> T:
         """Check an event field by field. Raises _EventError with all problems."""
@@ -172,8 +178,6 @@ def _repaired(body: bytes, lines: bool, error: Exception) -> tuple[bytes, bool]:
             return repaired, lines or _has_lines(repaired)
     if lines or _has_lines(body):
         return body, True
-    if isinstance(error, RecursionError):
-        raise error
     raise BodyError(f"is not JSON: {error}") from None
 
 

@@ -20,6 +20,10 @@ __all__ = ["MAX_BODY", "MAX_ERRORS", "routes"]
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of one request."""
 
+DROPPED: Final = 8 * MAX_BODY
+"""Bytes of a refused body that are still received and dropped, so that a client that sends all of
+it before it looks at the answer gets to see it. Beyond that the connection is closed."""
+
 MAX_ERRORS: Final = 100
 """Errors told in one answer; `rejected` counts the others too."""
 
@@ -57,7 +61,10 @@ def _posted(
             reason: Reason = "size" if error.too_large else "decode"
             refusal = Refusal(None, reason, (("", f"the body {error}"),))
             intake.refuse(refusal, path)
-            return _answer(413 if error.too_large else 400, None, [refusal])
+            answer = _answer(413 if error.too_large else 400, None, [refusal])
+            if error.too_large and _announced(request) not in range(DROPPED):
+                answer.headers["Connection"] = "close"
+            return answer
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         outcome = take(decoded, path)
@@ -69,8 +76,7 @@ def _posted(
 async def _read_body(request: Request) -> bytes:
     """The body, read no further than MAX_BODY. Raises BodyError when it is longer."""
     too_large = BodyError(f"is larger than {MAX_BODY} bytes; send smaller batches", too_large=True)
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > MAX_BODY:
+    if _announced(request) > MAX_BODY:
         raise too_large
     chunks = []
     size = 0
@@ -80,6 +86,12 @@ async def _read_body(request: Request) -> bytes:
             raise too_large
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _announced(request: Request) -> int:
+    """The length that a request says its body has; -1 where it says none."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdigit() else -1
 
 
 def _status(outcome: Outcome) -> int:
