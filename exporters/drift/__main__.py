@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from starlette.applications import Starlette
 
 from contract import logs
+from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, write_profile
 from contract.quantity import Duration
@@ -57,7 +58,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--prometheus http://127.0.0.1:9090",
     )
     add = parser.add_argument
-    add("--models", type=Path, required=True, metavar="FILE", help="models.yaml")
+    add_spec_arguments(parser)
     add(
         "--prometheus",
         type=_url,
@@ -70,13 +71,6 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="1m",
         metavar="DURATION",
         help="time between two evaluations (default: %(default)s)",
-    )
-    add(
-        "--time-scale",
-        type=_factor,
-        default=1.0,
-        metavar="N",
-        help="divide windows and intervals by N, for tests and game days (default: 1)",
     )
     add_serve_arguments(parser, listen="127.0.0.1:9102")
     parser.set_defaults(run=_serve)
@@ -95,22 +89,12 @@ def _duration(text: str) -> Duration:
         raise argparse.ArgumentTypeError(f"{error.message()}; write 30s, 1m or 1h") from None
 
 
-def _factor(text: str) -> float:
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = 0.0
-    if not 0 < factor < float("inf"):
-        raise argparse.ArgumentTypeError(f"is not a number above 0: {text!r}")
-    return factor
-
-
 def _serve(options: argparse.Namespace) -> int:
     logs.setup("drift", options.log_format)
     own = Own("drift", reasons=("spec",))
     try:
         collector = Collector(
-            lambda: read_spec(options.models, time_scale=options.time_scale),
+            lambda: read_spec_by(options),
             options.models,
             own=own,
             interval=options.interval,

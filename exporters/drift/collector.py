@@ -83,7 +83,7 @@ class Collector:
         self._url = url
         self._watched = _Watched(read(), time.time())
         self._stamps = self._look()
-        self._result: tuple[Evaluation, float] | None = None
+        self._result: tuple[tuple[Family, ...], float] | None = None
         self._errors: dict[tuple[str, str, str], int] = {}
         self._silence = ""
         self._differing: dict[tuple[str, str], str] = {}
@@ -129,7 +129,7 @@ class Collector:
             evaluated = dict(watched.evaluated)
         yield from watched.promises
         if result is not None and time.monotonic() - result[1] <= KEPT_INTERVALS * self.interval:
-            yield from watched.labels.families(result[0])
+            yield from result[0]
         yield Family(
             catalog.DRIFT_EVALUATION_TIMESTAMP,
             [
@@ -203,6 +203,7 @@ class Collector:
         unanswered = sum(f.reason == "prometheus" for f in failures.values())
         # Where nothing answered the last result stays, until it is too old to show.
         answered = unanswered < len(models) or not models
+        families = tuple(self._watched.labels.families(evaluation)) if answered else ()
         with self._lock:
             for key, failure in failures.items():
                 counter = (*key, failure.reason)
@@ -211,7 +212,7 @@ class Collector:
                 if model.key not in failures:
                     self._watched.evaluated[model.key] = evaluation.time
             if answered:
-                self._result = (evaluation, time.monotonic())
+                self._result = (families, time.monotonic())
                 self._reached = True
         self._tell_silence("; ".join(sorted(silent)), unanswered)
         if answered:
@@ -254,6 +255,8 @@ class Collector:
                         noise_floor=round(float(evaluation.floor[number]), 4),
                         samples=int(evaluation.samples[number]),
                     )
+        for name, version, feature, severity in self._drifted - drifted:
+            log.info("drift_ended", model=name, version=version, feature=feature, severity=severity)
         self._drifted = drifted
 
     def _address(self) -> str:
