@@ -158,6 +158,11 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+# Checked after the items, so that a wrong one is not also a missing one; pydantic leaves it out
+# of the schema then.
+_AT_LEAST_ONE: Final[Any] = Field(min_length=1, json_schema_extra={"minItems": 1})
+
+
 def _distinct_quantiles(pairs: tuple[Latency, ...]) -> tuple[Latency, ...]:
     targets = [pair.target for pair in pairs]
     if len(set(targets)) != len(targets):
@@ -205,7 +210,10 @@ class AlertSettings(_Section):
     enabled: bool = True
     hold: Duration | None = Field(default=None, alias="for")
     severity: Severity | None = None
-    threshold: Annotated[float | None, BeforeValidator(_number_or_unit)] = None
+    threshold: Annotated[
+        float | None,
+        BeforeValidator(_number_or_unit, json_schema_input_type=float | str | None),
+    ] = None
 
 
 def _alert_settings(value: object) -> object:
@@ -243,7 +251,7 @@ class Slack(_Section):
 
 
 class Email(_Section):
-    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _AT_LEAST_ONE]
 
 
 class PagerDuty(_Section):
@@ -351,7 +359,7 @@ class Spec(_Section):
     smtp: Smtp | None = None
     routing: Routing = Routing()
     stack: Stack = Stack()
-    models: Annotated[tuple[Model, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    models: Annotated[tuple[Model, ...], BeforeValidator(_as_tuple), _AT_LEAST_ONE]
 
     _root: Path = Path()
     _time_scale: float = 1.0
