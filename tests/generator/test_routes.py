@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract.read import read_spec
+from contract.spec import Spec
+from generator.outputs import render
+from generator.routes import TEMPLATES, receiver_name, render_routes
+from tests.golden_files import Golden
+from tests.processes import eventually, free_port, http, running
+
+CONFIG = "alertmanager/generated/alertmanager.yml"
+
+
+def spec_of(folder: Path, head: str) -> Spec:
+    (folder / "models.yaml").write_text(
+        f'{head}\nmodels: [{{name: m, version: "1", task: regression}}]\n'
+    )
+    return read_spec(folder / "models.yaml")
+
+
+# Who is told
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("team=fraud severity=info", "log"),
+        ("team=fraud severity=warning", "fraud/log+slack"),
+        ("team=fraud severity=error", "fraud/log+slack+email"),
+        ("team=fraud severity=critical", "fraud/log+slack+email+pagerduty"),
+        ("team=search severity=critical", "search/log+slack"),
+        ("team=idle severity=critical", "log"),
+        ("team=fraud severity=unheard-of", "log"),
+        ("team=unheard-of severity=critical", "log"),
+        ("alertname=Watchdog team=fraud severity=info", "log"),
+    ],
+)
+def test_an_alert_goes_where_team_and_severity_say(labels: str, receiver: str, tree: Path) -> None:
+    tested = subprocess.run(
+        [
+            *("amtool", "config", "routes", "test", f"--config.file={tree / CONFIG}"),
+            *(f"--verify.receivers={receiver}", *labels.split()),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_a_severity_goes_only_where_routing_says(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("http://127.0.0.1:1/\n")
+    spec = spec_of(
+        tmp_path,
+        'teams: {ml-platform: {slack: {channel: "#x", webhook_file: hook}}}\n'
+        "routing: {warning: [slack]}",
+    )
+    config = yaml.safe_load(render_routes(spec))
+    by_name = {receiver["name"]: receiver for receiver in config["receivers"]}
+    assert set(by_name["ml-platform/slack"]) == {"name", "slack_configs"}
+    assert set(by_name["ml-platform/log+slack"]) == {"name", "slack_configs", "webhook_configs"}
+
+
+def test_a_severity_that_a_team_has_no_channel_for_goes_to_the_log(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("http://127.0.0.1:1/\n")
+    spec = spec_of(
+        tmp_path,
+        'teams: {ml-platform: {slack: {channel: "#x", webhook_file: hook}}, idle: {}}\n'
+        "routing: {critical: [slack]}",
+    )
+    routes = yaml.safe_load(render_routes(spec))["route"]["routes"]
+    idle = next(route for route in routes if route["matchers"] == ['team="idle"'])
+    assert idle == {"receiver": "log", "matchers": ['team="idle"']}
+
+
+def test_every_team_and_severity_has_a_receiver(everything: Spec) -> None:
+    config = yaml.safe_load(render_routes(everything))
+    known = {receiver["name"] for receiver in config["receivers"]}
+
+    def used(route: dict[str, Any]) -> Iterator[str]:
+        yield route["receiver"]
+        for inner in route.get("routes", []):
+            yield from used(inner)
+
+    assert set(used(config["route"])) == known
+    assert receiver_name("fraud", ("log", "slack")) in known
+
+
+def test_a_team_with_an_awkward_name_is_still_one_team(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, r"""teams: {ml-platform: {}, "it's \"us\" \\ them": {}}""")
+    text = render_routes(spec)
+    matchers = [r["matchers"] for r in yaml.safe_load(text)["route"]["routes"]]
+    assert [r'team="it' + "'" + r's \"us\" \\ them"'] in matchers
+    (tmp_path / "alertmanager.yml").write_text(text)
+    (tmp_path / TEMPLATES).parent.mkdir()
+    (tmp_path / TEMPLATES).write_text("")
+    checked = subprocess.run(
+        ["amtool", "check-config", "alertmanager.yml"], cwd=tmp_path, check=False
+    )
+    assert checked.returncode == 0
+
+
+def test_notifications_wait_as_long_as_the_time_scale_says(tmp_path: Path) -> None:
+    spec_of(tmp_path, "")
+    scaled = read_spec(tmp_path / "models.yaml", time_scale=10)
+    route = yaml.safe_load(render_routes(scaled))["route"]
+    assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == (
+        "3s",
+        "30s",
+        "24m",
+    )
+
+
+def test_no_secret_is_in_the_file(tree: Path, everything: Spec) -> None:
+    text = (tree / CONFIG).read_text()
+    for secret in ("slack", "pagerduty", "smtp"):
+        assert everything.path(f"keys/{secret}").read_text().strip() not in text
+
+
+# What people read
+
+ALERT = {
+    "labels": {"alertname": "HighErrorRatio", "severity": "critical", "model_name": "cards"},
+    "annotations": {
+        "summary": "cards 1.10 fails 5.01% of its requests",
+        "description": "Of the requests to cards 1.10 in the last 5 minutes, 5.01% failed; "
+        "the limit is 5%.",
+        "threshold_set_by": "models[].alerts.HighErrorRatio.threshold",
+        "runbook_url": "http://127.0.0.1:9104/runbooks/HighErrorRatio",
+        "dashboard_url": "http://127.0.0.1:3000/d/ml-model?var-model=cards&var-version=1.10",
+    },
+    "startsAt": "2026-11-22T03:04:05Z",
+    "endsAt": "0001-01-01T00:00:00Z",
+}
+CASES = {
+    "one fires": ("firing", ["firing"]),
+    "one is resolved": ("resolved", ["resolved"]),
+    "two fire, one is resolved": ("firing", ["firing", "firing", "resolved"]),
+}
+
+
+def test_the_messages_read_well(tree: Path, tmp_path: Path, golden: Golden) -> None:
+    shown = ""
+    for case, (status, statuses) in CASES.items():
+        data = {
+            "receiver": "x",
+            "status": status,
+            "alerts": [{**ALERT, "status": each} for each in statuses],
+            "groupLabels": {"team": "fraud", "model_name": "cards"},
+            "commonLabels": ALERT["labels"],
+            "commonAnnotations": {},
+            "externalURL": "http://127.0.0.1:9093",
+        }
+        (tmp_path / "data.json").write_text(json.dumps(data))
+        for name in ("subject", "link", "color", "slack", "text", "html"):
+            rendered = subprocess.run(
+                [
+                    *("amtool", "template", "render"),
+                    f"--template.glob={tree / 'alertmanager/generated' / TEMPLATES}",
+                    f"--template.data={tmp_path / 'data.json'}",
+                    f'--template.text={{{{ template "ml.{name}" . }}}}',
+                    f"--template.type={'html' if name == 'html' else 'text'}",
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert rendered.returncode == 0, rendered.stderr
+            shown += f"== {case}: {name}\n{rendered.stdout.rstrip()}\n\n"
+    golden("generator/notifications.txt", shown)
+
+
+# What a real Alertmanager makes of it
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An Alertmanager with the generated file; its Slack is a port where nobody listens."""
+    folder = tmp_path_factory.mktemp("alertmanager")
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "slack").write_text(f"http://127.0.0.1:{free_port()}/\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # where it is rendered and where Alertmanager is started
+        Path("models.yaml").write_text(
+            'models: [{name: m, version: "1", task: regression}]\n'
+            "teams: {ml-platform: {slack: {channel: '#x', webhook_file: secrets/slack}}}\n"
+        )
+        spec = read_spec(
+            Path("models.yaml"),
+            time_scale=60,
+            addresses={"responder": f"127.0.0.1:{free_port()}"},
+        )
+        for path, text in render(spec, ["alertmanager"]).items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(text)
+    port = free_port()
+    program = shutil.which("prometheus-alertmanager") or "alertmanager"
+    command = [program, f"--config.file={CONFIG}", f"--web.listen-address=127.0.0.1:{port}"]
+    command += ["--storage.path=data", "--cluster.listen-address="]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, cwd=folder, ready_url=f"{url}/-/ready", logs=folder / "logs"):
+        yield url
+
+
+def state(url: str, alerts: list[dict[str, str]]) -> dict[str, str]:
+    """Post the alerts; what Alertmanager makes of each, by its label `id`."""
+    with http() as client:
+        posted = client.post(f"{url}/api/v2/alerts", json=[{"labels": labels} for labels in alerts])
+        assert posted.status_code == 200, posted.text
+
+        def settled() -> dict[str, str] | None:
+            states = {
+                alert["labels"]["id"]: alert["status"]["state"]
+                for alert in client.get(f"{url}/api/v2/alerts").json()
+                if alert["labels"]["id"] in {labels["id"] for labels in alerts}
+            }
+            done = len(states) == len(alerts) and "unprocessed" not in states.values()
+            return states if done else None
+
+        return eventually(settled, says=lambda: client.get(f"{url}/api/v2/alerts").text)
+
+
+def labels(name: str, severity: str, model: str, **more: str) -> dict[str, str]:
+    return {
+        "alertname": name,
+        "severity": severity,
+        "model_name": model,
+        "model_version": "1",
+        "team": "ml-platform",
+        **more,
+    }
+
+
+def test_critical_silences_the_lesser_severities_of_the_same_feature_only(
+    alertmanager: str,
+) -> None:
+    assert state(
+        alertmanager,
+        [
+            labels("FeatureDrift", "critical", "a", feature_name="age", id="critical"),
+            labels("FeatureDrift", "warning", "a", feature_name="age", id="same feature"),
+            labels("FeatureDrift", "warning", "a", feature_name="sex", id="other feature"),
+            labels("FeatureDrift", "warning", "b", feature_name="age", id="other model"),
+            labels("HighErrorRatio", "warning", "a", id="other alert"),
+        ],
+    ) == {
+        "critical": "active",
+        "same feature": "suppressed",
+        "other feature": "active",
+        "other model": "active",
+        "other alert": "active",
+    }
+
+
+def test_a_model_that_is_down_silences_its_symptoms_unless_a_replica_is_left(
+    alertmanager: str,
+) -> None:
+    stack = {"model_name": "none", "model_version": "none"}
+    assert state(
+        alertmanager,
+        [
+            labels("TargetDown", "critical", "c", targets="1", id="down"),
+            labels("HighErrorRatio", "critical", "c", id="its symptom"),
+            labels("TargetDown", "critical", "d", targets="3", id="one of three down"),
+            labels("HighErrorRatio", "critical", "d", id="what the others see"),
+            labels("ExporterDown", "error", "c", id="the stack's own") | stack,
+            labels("TargetDown", "critical", "none", targets="1", id="a model called none"),
+        ],
+    ) == {
+        "down": "active",
+        "its symptom": "suppressed",
+        "one of three down": "active",
+        "what the others see": "active",
+        "the stack's own": "active",
+        "a model called none": "active",
+    }
+
+
+def test_secrets_are_found_from_where_alertmanager_is_started(
+    alertmanager: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    state(alertmanager, [labels("HighErrorRatio", "error", "e", id="told to Slack")])
+    log = tmp_path_factory.getbasetemp().glob("alertmanager*/logs/stderr")
+    path = next(log)
+    # It got as far as the address in the file, where nobody listens.
+    said = eventually(
+        lambda: [
+            line
+            for line in path.read_text().splitlines()
+            if "slack" in line and ("connection refused" in line or "no such file" in line)
+        ]
+    )
+    assert "connection refused" in said[0]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contract.read import read_spec
+from contract.spec import Spec
+from generator.queries.alerting import STACK_JOBS
+from generator.queries.recorded import MODEL_JOBS
+from generator.scrape import render_scrape
+
+
+def jobs(spec: Spec) -> dict[str, list[str]]:
+    config: dict[str, Any] = yaml.safe_load(render_scrape(spec))
+    return {
+        job["job_name"]: [t for group in job["static_configs"] for t in group["targets"]]
+        for job in config["scrape_configs"]
+    }
+
+
+def test_every_target_of_every_model_is_scraped_once(everything: Spec) -> None:
+    assert jobs(everything)["ml-sidecar"] == [
+        "127.0.0.1:9101",
+        "10.0.0.1:9101",
+        "10.0.0.2:9101",
+        "[::1]:9101",
+    ]
+
+
+def test_every_job_that_an_alert_asks_for_is_scraped(everything: Spec) -> None:
+    assert {*MODEL_JOBS, *STACK_JOBS} <= set(jobs(everything))
+
+
+def test_the_stack_is_scraped_where_models_yaml_says_it_is(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression}]\n'
+        "stack: {drift: 10.0.0.9:1, gpu: [10.0.0.1:9103, 10.0.0.2:9103], scrape_interval: 10s}\n"
+    )
+    spec = read_spec(
+        tmp_path / "models.yaml", addresses={"sidecar": "127.0.0.1:2", "alertmanager": "am:3"}
+    )
+    assert jobs(spec) == {
+        "ml-sidecar": ["127.0.0.1:2"],
+        "ml-drift": ["10.0.0.9:1"],
+        "ml-gpu": ["10.0.0.1:9103", "10.0.0.2:9103"],
+        "ml-responder": ["127.0.0.1:9104"],
+        "prometheus": ["127.0.0.1:9090"],
+        "alertmanager": ["am:3"],
+    }
+    config = yaml.safe_load(render_scrape(spec))
+    assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["am:3"]
+    assert config["global"]["scrape_interval"] == "10s"
