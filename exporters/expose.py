@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -117,6 +117,10 @@ def _label_values(metric: Metric, labels: dict[str, str]) -> tuple[str, ...]:
     for name, value in labels.items():
         if not isinstance(value, str):
             raise LabelError(f"{metric}: label {name} should be text, got {value!r}")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise LabelError(f"{metric}: label {name} is not Unicode text: {value!r}") from None
     return tuple(labels[name] for name in metric.labels)
 
 
@@ -136,8 +140,8 @@ class Family:
     """One metric and its samples at this scrape.
 
     `histograms` hold, per series, the count of each bin (not cumulative, shape [edges + 1]) and
-    the sum of the values. Where the first edge is negative, only the buckets are exposed; the one
-    of +Inf is the count.
+    the sum of the values. Where values are negative, only the buckets are exposed; the one of +Inf
+    is the count.
     """
 
     metric: Metric
@@ -156,7 +160,7 @@ class Family:
                 running += int(count)
                 yield f"{bucket}{running}"
             # Over negative values a sum is no counter: OpenMetrics forbids it, and a count alone.
-            if histogram.edges[0] >= 0:
+            if histogram.edges[0] >= 0 and not total < 0:
                 yield f"{histogram.count}{running}"
                 yield histogram.sum + _number(total, self.metric)
 
@@ -225,6 +229,10 @@ class Own:
         """Count an error. Raises KeyError for a reason that was not declared."""
         self._errors[reason] += 1
 
+    def errors(self, reason: str) -> int:
+        """How many errors of a reason were counted."""
+        return self._errors[reason]
+
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Time a collection; one that raises is counted as an error and raises on."""
@@ -287,16 +295,10 @@ def app(
     """
 
     async def metrics(request: Request) -> Response:
-        try:
-            families = [Family(f.metric, list(f.samples), list(f.histograms)) for f in collect()]
-        except Exception:
-            own.error("collect")
-            log.exception("scrape_failed")
-            families = []
         openmetrics = prefers_openmetrics(request.headers.get("accept", ""))
-        body = render([*own.families(), *families], openmetrics=openmetrics)
+        body = _scrape(own, collect, openmetrics=openmetrics)
         headers = {"Vary": "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if _qualities(request.headers.get("accept-encoding", "")).get("gzip", 0) > 0:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, 1, mtime=0)
         return Response(body, media_type=OPENMETRICS if openmetrics else TEXT, headers=headers)
@@ -316,7 +318,7 @@ def app(
     listed = [
         route.path
         for route in routes
-        if isinstance(route, Route) and route.methods and "GET" in route.methods
+        if isinstance(route, Route) and "GET" in (route.methods or ()) and "{" not in route.path
     ]
 
     async def index(_: Request) -> Response:
@@ -330,6 +332,20 @@ def app(
     )
 
 
+def _scrape(own: Own, collect: Callable[[], Iterable[Family]], *, openmetrics: bool) -> bytes:
+    """The exposition; what cannot be collected or rendered leaves the exporter's own metrics."""
+    counted = own.errors("collect")
+    try:
+        # What is collected comes first, so that its success and duration are those of this scrape.
+        families = [Family(f.metric, list(f.samples), list(f.histograms)) for f in collect()]
+        return render([*own.families(), *families], openmetrics=openmetrics)
+    except Exception:
+        if own.errors("collect") == counted:  # else `collecting` has counted it
+            own.error("collect")
+        log.exception("scrape_failed")
+        return render(own.families(), openmetrics=openmetrics)
+
+
 @asynccontextmanager
 async def _nothing(_: Starlette) -> AsyncIterator[None]:
     yield
@@ -337,16 +353,20 @@ async def _nothing(_: Starlette) -> AsyncIterator[None]:
 
 def prefers_openmetrics(accept: str) -> bool:
     """Whether an Accept header ranks OpenMetrics at least as high as plain text."""
-    quality = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
+    quality = _qualities(accept)
+    openmetrics = quality.get("application/openmetrics-text", 0)
+    return 0 < openmetrics >= quality.get("text/plain", 0)
+
+
+def _qualities(header: str) -> dict[str, float]:
+    """What an Accept or Accept-Encoding header asks for, each with its highest quality."""
+    found: dict[str, float] = {}
+    for part in header.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         q = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        if kind in quality:
-            try:
-                quality[kind] = max(quality[kind], float(q))
-            except ValueError:
-                continue
-    return 0 < quality["application/openmetrics-text"] >= quality["text/plain"]
+        with suppress(ValueError):
+            found[kind] = max(found.get(kind, 0), float(q))
+    return found
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser, *, listen: str) -> None:
@@ -374,14 +394,25 @@ def serve(application: Starlette, listen: str) -> int:
         sys.stderr.write(f"cannot listen on {listen}: {reason}; choose another --listen\n")
         return 2
     config = uvicorn.Config(
-        application, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on"
+        application,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        lifespan="on",
     )
     server = uvicorn.Server(config)
-    # uvicorn raises the signal that stopped it once more; being asked to stop is no failure.
+
+    def stop(*_: object) -> None:
+        # uvicorn raises the signal that stopped it once more; being asked to stop is no failure.
+        # A signal that comes before uvicorn listens to signals is not lost either.
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     log.info("listening", address=listen)
     server.run(sockets=[listener])
+    log.info("stopped")
     return 0 if server.started else 1
 
 
@@ -394,6 +425,8 @@ def _bind(listen: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), int(port)))
+        # Now and not in uvicorn: two that are bound can both think the port is theirs.
+        listener.listen(2048)
     except OSError:
         listener.close()
         raise
