@@ -11,12 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
+from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
-from contract.quantity import HostPort
-from contract.read import read_spec
-from contract.spec import Spec, Stack
 from generator.outputs import PARTS, render, verify
 from generator.schema import render_schema
 from generator.verify import VerificationError
@@ -42,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def render_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → write."""
-    spec = _read(options)
+    spec = read_spec_by(options)
     files = render(spec, options.only or tuple(PARTS))
     with stage(options.out, files) as staged:
         verify(staged)
@@ -53,7 +49,7 @@ def render_command(options: argparse.Namespace) -> int:
 
 def check_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → compare with what is there."""
-    spec = _read(options)
+    spec = read_spec_by(options)
     files = render(spec)
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder), files) as staged:
         verify(staged)
@@ -71,15 +67,6 @@ def schema_command(_: argparse.Namespace) -> int:
     """Print the JSON Schema of models.yaml."""
     print(render_schema(), end="")
     return 0
-
-
-def _read(options: argparse.Namespace) -> Spec:
-    """The spec, resolved. Options that `check` does not have are at their defaults."""
-    return read_spec(
-        options.models,
-        time_scale=getattr(options, "time_scale", 1.0),
-        addresses=dict(getattr(options, "address", ())),
-    )
 
 
 def _summary(total: int, changes: Sequence[Change]) -> str:
@@ -123,9 +110,7 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
     )
     commands.add_parser("schema", help="print the JSON Schema of models.yaml")
     for command in (write, check):
-        command.add_argument(
-            "--models", type=Path, default=Path("models.yaml"), metavar="FILE", help="%(default)s"
-        )
+        add_spec_arguments(command)
         command.add_argument(
             "--out", type=Path, default=Path(), metavar="DIR", help="the tree's folder; %(default)s"
         )
@@ -136,21 +121,6 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
         metavar="PART",
         help=f"one of {', '.join(PARTS)}; may be repeated",
     )
-    write.add_argument(
-        "--address",
-        action="append",
-        type=_address,
-        default=[],
-        metavar="NAME=HOST:PORT",
-        help="another address of stack: for this run, such as drift=127.0.0.1:9202",
-    )
-    write.add_argument(
-        "--time-scale",
-        type=_time_scale,
-        default=1.0,
-        metavar="N",
-        help="divide every duration by N, for tests and game days",
-    )
     return parser
 
 
@@ -158,33 +128,6 @@ def _part(text: str) -> str:
     if text not in PARTS:
         raise argparse.ArgumentTypeError(f"{text!r}: write one of {', '.join(PARTS)}")
     return text
-
-
-_ADDRESSES: Final = tuple(
-    name for name in Stack.model_fields if not name.endswith("_interval") and name != "retention"
-)
-
-
-def _address(text: str) -> tuple[str, str]:
-    name, _, address = text.partition("=")
-    if name not in _ADDRESSES:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: no address is called {name!r}; there are {', '.join(_ADDRESSES)}"
-        )
-    try:
-        return name, TypeAdapter(HostPort).validate_python(address)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(f"{name} {error.errors()[0]['msg']}") from None
-
-
-def _time_scale(text: str) -> float:
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = 0.0
-    if not 1 <= scale < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a number from 1 on")
-    return scale
 
 
 if __name__ == "__main__":

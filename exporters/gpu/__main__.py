@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 from starlette.applications import Starlette
@@ -61,12 +60,6 @@ def _parser() -> argparse.ArgumentParser:
         default="1m",
         metavar="DURATION",
         help="time until NVML is tried again after it failed (default: %(default)s)",
-    )
-    command.add_argument(
-        "--models",
-        type=Path,
-        metavar="FILE",
-        help="taken so that all exporters start alike; nothing is read from it yet",
     )
     add_serve_arguments(command, listen="127.0.0.1:9103")
     return parser

@@ -286,7 +286,7 @@ REFUSED = {
     "a models.yaml that is not there": ([], "no.yaml:1:1: cannot be read"),
     "an interval without a unit": (["--interval", "60"], "argument --interval: is not a duration"),
     "an address instead of a URL": (["--prometheus", "localhost:9090"], "is not a URL"),
-    "a time scale of nothing": (["--time-scale", "0"], "is not a number above 0"),
+    "a time scale of nothing": (["--time-scale", "0"], "write a number from 1 on"),
 }
 
 
