@@ -83,7 +83,7 @@ _MODEL_ALERTS: Final = (
         ("critical",),
         Duration.parse("2m"),
         "{model} is not reachable",
-        "Prometheus cannot scrape a target that serves {model}; its other alerts are blind until "
+        "Prometheus cannot scrape {target}, which serves {model}; what happens there is unseen until "
         "it is back.",
         lambda _, __: 1.0,
         "none",

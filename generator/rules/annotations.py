@@ -34,6 +34,7 @@ def render_annotations(alert: Alert, severity: Severity, spec: Spec) -> dict[str
     places = {
         "model": _MODEL,
         "feature": "{{ $labels.feature_name }}",
+        "target": "{{ $labels.target }}",
         "job": "{{ $labels.job }}",
         "instance": "{{ $labels.instance }}",
         **numbers,

@@ -188,6 +188,7 @@ def _expected(
     places = {
         "model": f"{name} {version}",
         "feature": labels.get("feature_name", ""),
+        "target": labels.get("target", ""),
         "job": labels.get("job", ""),
         "instance": labels.get("instance", ""),
         **numbers,
