@@ -8,6 +8,7 @@ Lines go to standard error; standard output is for what a command answers.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Literal, cast
 
@@ -23,6 +24,7 @@ FORMATS: tuple[Format, ...] = ("auto", "json", "console")
 def setup(component: str, style: Format = "auto") -> None:
     """Send structlog's and the standard library's records through one formatter."""
     readable = style == "console" or (style == "auto" and sys.stderr.isatty())
+    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
     def add_component(
         _: object, __: str, event: structlog.typing.EventDict
@@ -38,7 +40,7 @@ def setup(component: str, style: Format = "auto") -> None:
         add_component,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(timestamp_key="time", pad_event_to=24)]
+        [structlog.dev.ConsoleRenderer(timestamp_key="time", pad_event_to=24, colors=coloured)]
         if readable
         else [
             structlog.processors.format_exc_info,
