@@ -1,0 +1,113 @@
+"""Which promise of which model every alert watches."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from contract.alerts import ALERTS, Alert, Threshold, thresholds
+from contract.profile import build_profile, write_profile
+from contract.quantity import Duration
+from contract.spec import ALERT_NAMES, SEVERITIES
+from tests.contract.models_file import ONE, read, with_model
+
+PLACEHOLDERS = {"model", "feature", "value", "threshold", "job", "instance", "target"}
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
+def test_an_alert_is_whole(alert: Alert) -> None:
+    assert re.fullmatch(r"[A-Z][A-Za-z0-9]+", alert.name)
+    assert alert.severities
+    assert set(alert.severities) <= set(SEVERITIES)
+    assert alert.description.endswith(".")
+    assert not alert.summary.endswith(".")
+    named = set(re.findall(r"{(\w*)}", alert.summary + alert.description))
+    assert named <= PLACEHOLDERS
+    if alert.display == "none":
+        assert not {"value", "threshold"} & named, "there is no number to show"
+    if alert.threshold is not None:
+        assert alert.set_by.startswith("models[].")
+
+
+def test_models_can_change_just_the_alerts_of_models() -> None:
+    own = {name for name, alert in ALERTS.items() if alert.threshold is not None}
+    assert own == set(ALERT_NAMES)
+
+
+def found(folder: Path, text: str) -> dict[tuple[str, str], tuple[float, str]]:
+    """Thresholds as {(alert, severity): (value, hold)}."""
+    return {
+        (one.alert, one.severity): (one.value, str(one.hold))
+        for one in thresholds(read(folder, text))
+    }
+
+
+def test_a_model_has_the_thresholds_of_its_promises(tmp_path: Path) -> None:
+    assert found(tmp_path, ONE) == {
+        ("TargetDown", "critical"): (1.0, "2m"),
+        ("HighErrorRatio", "critical"): (0.05, "2m"),
+        ("HighLatencyP99", "error"): (0.25, "5m"),
+    }
+
+
+def test_each_promise_of_latency_is_an_alert_of_its_quantile(tmp_path: Path) -> None:
+    pairs = "slo: {latency: [{threshold: 50ms, target: 50%}, {threshold: 2s, target: 99.9%}]}"
+    latency = {
+        alert: value for (alert, _), (value, _) in found(tmp_path, with_model(pairs)).items()
+        if alert.startswith("HighLatency")
+    }  # fmt: skip
+    assert latency == {"HighLatencyP50": 0.05, "HighLatencyP999": 2.0}
+
+
+def test_drift_is_watched_where_there_is_a_profile(tmp_path: Path) -> None:
+    write_profile(build_profile({"x": [1.0]}, model_name="a"), tmp_path / "a.json")
+    keys = "profile: a.json, drift: {warning: 0.15}"
+    drift = {
+        key: value for key, value in found(tmp_path, with_model(keys)).items() if "Drift" in key[0]
+    }
+    assert drift == {
+        ("FeatureDrift", "warning"): (0.15, "15m"),
+        ("FeatureDrift", "critical"): (0.25, "15m"),
+        ("DriftEvaluationStale", "warning"): (900.0, "5m"),
+    }
+
+
+CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {
+    "off": ("TargetDown: off, HighErrorRatio: off, HighLatencyP99: off", {}),
+    "a threshold": (
+        "TargetDown: off, HighErrorRatio: {threshold: 1%}, HighLatencyP99: off",
+        {("HighErrorRatio", "critical"): (0.01, "2m")},
+    ),
+    "a severity": (
+        "TargetDown: off, HighErrorRatio: {severity: warning}, HighLatencyP99: off",
+        {("HighErrorRatio", "warning"): (0.05, "2m")},
+    ),
+    "a for": (
+        "TargetDown: {for: 30s}, HighErrorRatio: off, HighLatencyP99: off",
+        {("TargetDown", "critical"): (1.0, "30s")},
+    ),
+    "all of it, and switched off": (
+        (
+            "TargetDown: off, HighLatencyP99: off, "
+            "HighErrorRatio: {enabled: false, threshold: 1%, for: 1h, severity: info}"
+        ),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("alerts", "expected"), CHANGES.values(), ids=CHANGES)
+def test_a_model_changes_an_alert(
+    tmp_path: Path, alerts: str, expected: dict[tuple[str, str], tuple[float, str]]
+) -> None:
+    assert found(tmp_path, with_model(f"alerts: {{{alerts}}}")) == expected
+
+
+def test_a_threshold_says_whose_it_is(tmp_path: Path) -> None:
+    keys = "alerts: {TargetDown: off, HighLatencyP99: off}, team: risk"
+    text = "defaults: {team: risk}\nteams: {risk: {}}\n" + with_model(keys)
+    assert list(thresholds(read(tmp_path, text))) == [
+        Threshold("HighErrorRatio", "critical", Duration.parse("2m"), "a", "1", "risk", 0.05)
+    ]
