@@ -83,8 +83,8 @@ _MODEL_ALERTS: Final = (
         ("critical",),
         Duration.parse("2m"),
         "{model} is not reachable",
-        "Prometheus cannot scrape {target}, which serves {model}; what happens there is unseen until "
-        "it is back.",
+        "Prometheus cannot scrape {target}, which serves {model}; what happens there is unseen "
+        "until it is back.",
         lambda _, __: 1.0,
         "none",
         "models[].serving.targets",
