@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -23,6 +24,12 @@ _LEVELS: Final[dict[str, Level]] = {"warning": "warning", "error": "error", "cri
 
 _OWN_LABELS: Final = frozenset({"alertname", "severity", "team", "model_name", "model_version"})
 _OWN_ANNOTATIONS: Final = frozenset({"summary", "description", "runbook_url", "dashboard_url"})
+
+
+_SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_DURATION_PART: Final = re.compile(
+    rf"([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)({'|'.join(_SECONDS)})", re.ASCII
+)
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +48,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
         level: The level of the log line: error for error and critical, info for what resolved.
         labels: The labels that have no field of their own.
         annotations: The same of annotations; a value or threshold that is no number stays here.
-        value: What the alert's expression gave, from the annotation `value`.
-        threshold: What it is held against, from the annotation `threshold`.
+        value: What the alert's expression gave, from the annotation `value`, in base units.
+        threshold: What it is held against, from the annotation `threshold`, in base units.
         starts_at: When it began to fire, UTC.
         ends_at: When it stopped; None while it fires.
         fingerprint: Alertmanager's identity of the label set: the same while firing and resolved.
@@ -135,14 +142,25 @@ def _notification(alert: Alert, payload: Payload, now: dt.datetime) -> Notificat
 
 def _number(annotations: dict[str, str], name: str) -> float | None:
     """Take a number out of the annotations; what is none, or not finite, stays there."""
-    try:
-        number = float(annotations.get(name, ""))
-    except ValueError:
-        return None
-    if not math.isfinite(number):
+    number = _read_number(annotations.get(name, ""))
+    if number is None or not math.isfinite(number):
         return None
     del annotations[name]
     return number
+
+
+def _read_number(text: str) -> float | None:
+    """`0.07`, or as our rules show it to people: 7% as a ratio, 1m 30s and 250ms in seconds."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        pass
+    parts = text.removeprefix("-").split(" ")
+    matches = [match for part in parts if (match := _DURATION_PART.fullmatch(part))]
+    if len(matches) != len(parts):
+        return None
+    seconds = sum(float(match[1]) * _SECONDS[match[2]] for match in matches)
+    return -seconds if text.startswith("-") else seconds
 
 
 def _rest(values: dict[str, str], own: frozenset[str]) -> dict[str, str]:

@@ -95,8 +95,28 @@ def test_an_alert_without_our_labels_is_still_written(start: START) -> None:
         assert served.metrics()["ml_notifications_total firing other"] == 1
 
 
+def test_a_value_is_a_number_in_base_units_however_it_is_shown(start: START) -> None:
+    shown = {
+        "0.07": 0.07,
+        "1.2e+03": 1200,
+        "7.25%": 0.0725,
+        "0%": 0,
+        "250ms": 0.25,
+        "1.5s": 1.5,
+        "15m 9s": 909,
+        "1d 0h 0m 1s": 86401,
+        "-1m 30s": -90,
+    }
+    with start() as served:
+        served.post(*(alert(annotations={"value": text, "threshold": text}) for text in shown))
+        lines = served.lines()
+        assert [line["value"] for line in lines] == pytest.approx(list(shown.values()))
+        assert [line["threshold"] for line in lines] == [line["value"] for line in lines]
+        assert [line["annotations"] for line in lines] == [{}] * len(shown)
+
+
 def test_a_value_that_is_no_number_stays_an_annotation(start: START) -> None:
-    texts = ("7%", "NaN", "+Inf", "about 3")
+    texts = ("unknown", "NaN", "+Inf", "nan%", "about 3", "5 m", "1.2.3s", "%")
     with start() as served:
         served.post(*(alert(annotations={"value": text}) for text in texts))
         found = [(line["value"], line["annotations"]) for line in served.lines()]
