@@ -20,8 +20,11 @@ from exporters.sidecar.event import WANTED, Event, Label, Reason, Refusal
 
 __all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "shown"]
 
-MAX_EVENTS: Final = 100_000
+MAX_EVENTS: Final = 20_000
 """Events in one request; more of them would keep scrapes waiting."""
+
+MAX_PROBLEMS: Final = 10
+"""Problems of one event, and of one field, that are looked for."""
 
 T = TypeVar("T", Event, Label)
 
@@ -30,8 +33,10 @@ T = TypeVar("T", Event, Label)
 _NON_FINITE: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|NaN|Infinity', re.DOTALL)
 _REPLACED: Final = {b"NaN": b"null", b"Infinity": b"1e999"}
 
-_MALFORMED = (msgspec.DecodeError, UnicodeError)
+_MALFORMED = (msgspec.DecodeError, json.JSONDecodeError, UnicodeError)
 _DEEP = "is nested too deeply"
+_RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NAMES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class BodyError(ValueError):
@@ -58,11 +63,14 @@ class Reader(Generic[T]):
     """Reads bodies of one kind of event."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        # Unknown fields are not refused, so that a newer client may talk to an older sidecar.
+        # Forbidding them at first sends such events down the slower path, which notes the names.
+        strict = msgspec.defstruct("Strict", [], bases=(kind,), forbid_unknown_fields=True)
+        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(strict)
         self._many: msgspec.json.Decoder[list[T]] = msgspec.json.Decoder(
-            list[kind]  # type: ignore[valid-type]  # a type at run time
+            list[strict]  # type: ignore[valid-type]  # a type at run time
         )
-        self._raw = msgspec.json.Decoder(list[msgspec.Raw])
+        self._lenient: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._kind: type[T] = kind
         self._fields = {item.name: item for item in msgspec.structs.fields(kind)}
 
@@ -87,13 +95,13 @@ class Reader(Generic[T]):
             if not lines:
                 raise
         if lines:
-            return self._sort([line for line in body.splitlines() if line.strip()])
+            return self._sort([line for line in body.split(b"\n") if line.strip()])
         if not _is_list(body):
             decoded = self._sort([body])
             decoded.single = True
             return decoded
         try:
-            return self._sort(self._raw.decode(body))
+            return self._sort(_RAWS.decode(body))
         except _MALFORMED as error:
             raise BodyError(f"is not JSON: {error}") from None
 
@@ -125,32 +133,40 @@ class Reader(Generic[T]):
 
     def _read_one(self, piece: bytes | msgspec.Raw, ignored: Counter[str]) -> T:
         try:
-            return self._one.decode(piece)
-        except msgspec.ValidationError:
-            return self._examine(_loosely(piece), ignored)
+            try:
+                return self._one.decode(piece)
+            except msgspec.ValidationError:
+                return self._read_loosely(piece, ignored)
         except _MALFORMED as error:
             raise _EventError([("", f"is not JSON: {error}")], "decode") from None
         except RecursionError:
             raise _EventError([("", _DEEP)], "decode") from None
 
-    def _examine(self, value: object, ignored: Counter[str]) -> T:
-        """Check an event field by field. Raises _EventError with all problems."""
-        if not isinstance(value, dict):
-            raise _EventError([("", f"should be a JSON object, got {shown(value)}")])
+    def _read_loosely(self, piece: bytes | msgspec.Raw, ignored: Counter[str]) -> T:
+        """An event with fields that are not known, or with problems."""
+        names: Iterable[str]
+        try:
+            event, names = self._lenient.decode(piece), _NAMES.decode(piece)
+        except msgspec.ValidationError:
+            value = _decode_object(piece)
+            event, names = self._examine(value), value
+        ignored.update(name for name in names if name not in self._fields)
+        return event
+
+    def _examine(self, value: dict[str, Any]) -> T:
+        """Check an event field by field. Raises _EventError with its problems."""
         problems: list[tuple[str, str]] = []
         converted: dict[str, Any] = {}
         for name, info in self._fields.items():
-            if name not in value:
-                if info.required:
-                    problems.append((name, f"is missing; it should be {WANTED[name]}"))
-                continue
-            found = _check_field(name, value[name], info.type)
-            problems += found
-            if not found:
-                converted[name] = msgspec.convert(value[name], info.type)
+            if name in value:
+                try:
+                    converted[name] = msgspec.convert(value[name], info.type)
+                except (msgspec.ValidationError, OverflowError):
+                    problems += _find_problems(name, value[name], info.type)
+            elif info.required:
+                problems.append((name, f"is missing; it should be {WANTED[name]}"))
         if problems:
-            raise _EventError(problems)
-        ignored.update(key for key in value if key not in self._fields)
+            raise _EventError(problems[:MAX_PROBLEMS])
         return self._kind(**converted)
 
 
@@ -193,20 +209,16 @@ def _has_lines(body: bytes) -> bool:
     return True
 
 
-def _loosely(piece: bytes | msgspec.Raw) -> object:
-    """The value of JSON that is well-formed; numbers too large for a float become infinite."""
+def _decode_object(piece: bytes | msgspec.Raw) -> dict[str, Any]:
+    """An object of well-formed JSON; numbers too large for a float become infinite."""
     try:
-        return msgspec.json.decode(piece)
+        value = msgspec.json.decode(piece)
     except msgspec.ValidationError:
-        pass
-    except _MALFORMED as error:
-        raise _EventError([("", f"is not JSON: {error}")], "decode") from None
-    try:
         value = json.loads(bytes(piece), parse_int=_whole)
         # Half of a surrogate pair is no text: it could not be written into an answer.
         json.dumps(value, ensure_ascii=False).encode()
-    except ValueError as error:
-        raise _EventError([("", f"is not JSON: {error}")], "decode") from None
+    if not isinstance(value, dict):
+        raise _EventError([("", f"should be a JSON object, got {shown(value)}")])
     return value
 
 
@@ -214,31 +226,30 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def _check_field(name: str, value: object, kind: Any) -> list[tuple[str, str]]:
-    inside = _inside(name, value, kind)
-    if inside is None:
-        return _check([(name, value)], kind, WANTED[name])
-    places, kind = inside
-    return _check(places, kind, WANTED[f"{name}.*"])
-
-
-def _inside(name: str, value: object, kind: Any) -> tuple[Iterable[tuple[str, object]], Any] | None:
-    """The values inside a field, with their places, where they are checked one by one."""
-    if f"{name}.*" not in WANTED:
-        return None
+def _find_problems(name: str, value: object, kind: Any) -> list[tuple[str, str]]:
+    """What is wrong with a field's value, or with the values inside it."""
+    within: Iterable[tuple[str, object]] = ()
+    inside = None
     if isinstance(value, dict):
-        found = _argument(kind, dict, 1)
-        return (
-            None if found is None else (((f"{name}.{key}", v) for key, v in value.items()), found)
-        )
-    if isinstance(value, list) and value:
-        found = _argument(kind, list, 0)
-        return (
-            None
-            if found is None
-            else (((f"{name}[{i}]", item) for i, item in enumerate(value)), found)
-        )
-    return None
+        inside = _argument(kind, dict, 1)
+        within = ((f"{name}.{key}", item) for key, item in value.items())
+    elif isinstance(value, list):
+        inside = _argument(kind, list, 0)
+        within = ((f"{name}[{place}]", item) for place, item in enumerate(value))
+    problems: list[tuple[str, str]] = []
+    for place, item in within if inside is not None else ():
+        if len(problems) < MAX_PROBLEMS and not _fits(item, inside):
+            wanted = WANTED[f"{name}.*"]
+            problems.append((_short(place, 100), f"should be {wanted}, got {shown(item)}"))
+    return problems or [(name, f"should be {WANTED[name]}, got {shown(value)}")]
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True
 
 
 def _argument(kind: Any, container: type, position: int) -> Any:
@@ -247,16 +258,6 @@ def _argument(kind: Any, container: type, position: int) -> Any:
         return get_args(kind)[position]
     found = (_argument(part, container, position) for part in get_args(kind))
     return next((part for part in found if part is not None), None)
-
-
-def _check(places: Iterable[tuple[str, object]], kind: Any, wanted: str) -> list[tuple[str, str]]:
-    problems = []
-    for place, value in places:
-        try:
-            msgspec.convert(value, kind)
-        except (msgspec.ValidationError, OverflowError):
-            problems.append((_short(place, 100), f"should be {wanted}, got {shown(value)}"))
-    return problems
 
 
 def shown(value: object) -> str:

@@ -28,9 +28,7 @@ _Time = Annotated[dt.datetime, Meta(tz=True)] | _Number | None
 _Prediction = _Number | str | bool | _Probabilities | None
 
 
-# Unknown fields are not refused, so that a newer client may talk to an older sidecar; forbidding
-# them here sends such events down the slower path, which notes their names for /v1/status.
-class Event(Struct, forbid_unknown_fields=True):
+class Event(Struct):
     """One call of a model: what went in, what came out, how long it took."""
 
     model_name: str
@@ -49,7 +47,7 @@ class Event(Struct, forbid_unknown_fields=True):
     metadata: dict[str, Any] | None = None
 
 
-class Label(Struct, forbid_unknown_fields=True):
+class Label(Struct):
     """What turned out to be true for a prediction: of its id, or of the one given with it."""
 
     model_name: str
