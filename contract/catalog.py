@@ -32,6 +32,8 @@ class Unit(StrEnum):
     JOULES = "joules"
     WATTS = "watts"
     CELSIUS = "celsius"
+    HERTZ = "hertz"
+    BYTES_PER_SECOND = "bytes_per_second"
 
 
 class Exporter(StrEnum):
@@ -311,7 +313,7 @@ MODEL_TARGET_INFO: Final = _gauge(
     "Always 1; a target of models.yaml (host:port) that serves the model.",
 )
 
-# GPUs
+# The GPUs of a machine
 
 GPU_NVML_UP: Final = _gauge(
     "ml_gpu_nvml_up",
@@ -325,6 +327,59 @@ GPU_DEVICES: Final = _gauge(
     Exporter.GPU,
     "GPUs that NVML shows; absent where NVML does not answer.",
 )
+GPU_EXPECTED_DEVICES: Final = _gauge(
+    "ml_gpu_expected_devices",
+    (),
+    Exporter.GPU,
+    "GPUs that this machine should have (gpu.expected of models.yaml); absent where nobody said.",
+)
+GPU_DRIVER_INFO: Final = _gauge(
+    "ml_gpu_driver_info",
+    ("driver_version", "nvml_version", "cuda_version"),
+    Exporter.GPU,
+    "Always 1; the versions of the driver, of its NVML, and of the newest CUDA it can run.",
+)
+GPU_SIMULATED: Final = _gauge(
+    "ml_gpu_simulated",
+    (),
+    Exporter.GPU,
+    "1 where the driver is the demo's simulation and no GPU stands behind the numbers, else 0.",
+)
+GPU_READING_AGE: Final = _gauge(
+    "ml_gpu_reading_age_seconds",
+    ("tier",),
+    Exporter.GPU,
+    "Time since a tier (fast, slow) of readings was last finished; grows while the driver hangs.",
+    Unit.SECONDS,
+)
+GPU_METRIC_SUPPORTED: Final = _gauge(
+    "ml_gpu_metric_supported",
+    (*GPU, "metric"),
+    Exporter.GPU,
+    "1 where the GPU and its driver give the metric, 0 where they do not and it is absent.",
+)
+GPU_READ_ERRORS: Final = _counter(
+    "ml_gpu_read_errors_total",
+    ("metric", "error"),
+    Exporter.GPU,
+    "Values that could not be read, by metric and NVML's error; rare errors are other.",
+)
+GPU_NVML_CALLS: Final = _counter(
+    "ml_gpu_nvml_calls_total",
+    ("call",),
+    Exporter.GPU,
+    "Calls of NVML by function.",
+)
+GPU_NVML_CALL_SECONDS: Final = _counter(
+    "ml_gpu_nvml_call_seconds_total",
+    ("call",),
+    Exporter.GPU,
+    "Time spent in calls of NVML by function.",
+    Unit.SECONDS,
+)
+
+# Each GPU
+
 GPU_INFO: Final = _gauge(
     "ml_gpu_info",
     (*GPU, "gpu_name", "driver_version"),
@@ -344,16 +399,85 @@ GPU_UTILIZATION: Final = _gauge(
     "Share of the driver's sample period in which a kernel ran.",
     Unit.RATIO,
 )
+GPU_MEMORY_UTILIZATION: Final = _gauge(
+    "ml_gpu_memory_utilization_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of the driver's sample period in which GPU memory was read or written.",
+    Unit.RATIO,
+)
+GPU_ENCODER_UTILIZATION: Final = _gauge(
+    "ml_gpu_encoder_utilization_ratio", GPU, Exporter.GPU, "Use of the video encoder.", Unit.RATIO
+)
+GPU_DECODER_UTILIZATION: Final = _gauge(
+    "ml_gpu_decoder_utilization_ratio", GPU, Exporter.GPU, "Use of the video decoder.", Unit.RATIO
+)
 GPU_MEMORY_USED: Final = _gauge(
     "ml_gpu_memory_used_bytes", GPU, Exporter.GPU, "GPU memory in use.", Unit.BYTES
+)
+GPU_MEMORY_FREE: Final = _gauge(
+    "ml_gpu_memory_free_bytes", GPU, Exporter.GPU, "GPU memory that is free.", Unit.BYTES
 )
 GPU_MEMORY_TOTAL: Final = _gauge(
     "ml_gpu_memory_total_bytes", GPU, Exporter.GPU, "GPU memory of the device.", Unit.BYTES
 )
+GPU_MEMORY_RESERVED: Final = _gauge(
+    "ml_gpu_memory_reserved_bytes",
+    GPU,
+    Exporter.GPU,
+    "GPU memory that driver and firmware keep; part of the total, in neither used nor free.",
+    Unit.BYTES,
+)
+GPU_BAR1_USED: Final = _gauge(
+    "ml_gpu_bar1_memory_used_bytes",
+    GPU,
+    Exporter.GPU,
+    "Used part of the window (BAR1) through which CPU and peers reach GPU memory.",
+    Unit.BYTES,
+)
+GPU_BAR1_TOTAL: Final = _gauge(
+    "ml_gpu_bar1_memory_total_bytes", GPU, Exporter.GPU, "Size of the BAR1 window.", Unit.BYTES
+)
 GPU_TEMPERATURE: Final = _gauge(
     "ml_gpu_temperature_celsius", GPU, Exporter.GPU, "Temperature of the GPU.", Unit.CELSIUS
 )
+GPU_MEMORY_TEMPERATURE: Final = _gauge(
+    "ml_gpu_memory_temperature_celsius",
+    GPU,
+    Exporter.GPU,
+    "Temperature of the GPU's memory.",
+    Unit.CELSIUS,
+)
+GPU_TEMPERATURE_MARGIN: Final = _gauge(
+    "ml_gpu_temperature_margin_celsius",
+    GPU,
+    Exporter.GPU,
+    "Degrees left until the GPU slows itself down: the driver's own figure, else slowdown "
+    "threshold - temperature.",
+    Unit.CELSIUS,
+)
+GPU_SLOWDOWN_TEMPERATURE: Final = _gauge(
+    "ml_gpu_slowdown_temperature_celsius",
+    GPU,
+    Exporter.GPU,
+    "Temperature at which the GPU slows itself down.",
+    Unit.CELSIUS,
+)
+GPU_SHUTDOWN_TEMPERATURE: Final = _gauge(
+    "ml_gpu_shutdown_temperature_celsius",
+    GPU,
+    Exporter.GPU,
+    "Temperature at which the GPU switches itself off.",
+    Unit.CELSIUS,
+)
 GPU_POWER: Final = _gauge("ml_gpu_power_watts", GPU, Exporter.GPU, "Power drawn.", Unit.WATTS)
+GPU_POWER_LIMIT: Final = _gauge(
+    "ml_gpu_power_limit_watts",
+    GPU,
+    Exporter.GPU,
+    "Power that the GPU may draw: the lowest of all limits in force.",
+    Unit.WATTS,
+)
 GPU_ENERGY: Final = _counter(
     "ml_gpu_energy_joules_total",
     GPU,
@@ -361,11 +485,277 @@ GPU_ENERGY: Final = _counter(
     "Energy used since the driver was loaded.",
     Unit.JOULES,
 )
-GPU_READ_ERRORS: Final = _counter(
-    "ml_gpu_read_errors_total",
-    ("metric", "error"),
+GPU_SM_CLOCK: Final = _gauge(
+    "ml_gpu_sm_clock_hertz", GPU, Exporter.GPU, "Clock of the multiprocessors.", Unit.HERTZ
+)
+GPU_SM_CLOCK_LIMIT: Final = _gauge(
+    "ml_gpu_sm_clock_limit_hertz",
+    GPU,
     Exporter.GPU,
-    "Values that could not be read, by metric and by NVML's error; rare errors count as other.",
+    "Highest clock of the multiprocessors.",
+    Unit.HERTZ,
+)
+GPU_MEMORY_CLOCK: Final = _gauge(
+    "ml_gpu_memory_clock_hertz", GPU, Exporter.GPU, "Clock of the GPU's memory.", Unit.HERTZ
+)
+GPU_MEMORY_CLOCK_LIMIT: Final = _gauge(
+    "ml_gpu_memory_clock_limit_hertz",
+    GPU,
+    Exporter.GPU,
+    "Highest clock of the GPU's memory.",
+    Unit.HERTZ,
+)
+GPU_PERFORMANCE_STATE: Final = _gauge(
+    "ml_gpu_performance_state",
+    GPU,
+    Exporter.GPU,
+    "Performance state: 0 is the fastest (P0), 15 the slowest (P15).",
+)
+GPU_PERSISTENCE_MODE: Final = _gauge(
+    "ml_gpu_persistence_mode",
+    GPU,
+    Exporter.GPU,
+    "1 where the driver stays loaded while nothing uses the GPU.",
+)
+GPU_COMPUTE_MODE: Final = _gauge(
+    "ml_gpu_compute_mode",
+    (*GPU, "mode"),
+    Exporter.GPU,
+    "1 for the mode that holds, 0 for the others: default, exclusive_thread, prohibited, "
+    "exclusive_process.",
+)
+GPU_PCIE_TRANSMIT: Final = _gauge(
+    "ml_gpu_pcie_transmit_bytes_per_second",
+    GPU,
+    Exporter.GPU,
+    "Bytes a second that the GPU sends over PCIe, as the driver measured over 20 ms.",
+    Unit.BYTES_PER_SECOND,
+)
+GPU_PCIE_RECEIVE: Final = _gauge(
+    "ml_gpu_pcie_receive_bytes_per_second",
+    GPU,
+    Exporter.GPU,
+    "Bytes a second that the GPU receives over PCIe, as the driver measured over 20 ms.",
+    Unit.BYTES_PER_SECOND,
+)
+GPU_PCIE_REPLAYS: Final = _counter(
+    "ml_gpu_pcie_replays_total", GPU, Exporter.GPU, "Packets that PCIe had to send again."
+)
+GPU_NVLINK_TRANSMIT: Final = _counter(
+    "ml_gpu_nvlink_transmit_bytes_total",
+    GPU,
+    Exporter.GPU,
+    "Bytes of data sent over all NVLinks of the GPU.",
+    Unit.BYTES,
+)
+GPU_NVLINK_RECEIVE: Final = _counter(
+    "ml_gpu_nvlink_receive_bytes_total",
+    GPU,
+    Exporter.GPU,
+    "Bytes of data received over all NVLinks of the GPU.",
+    Unit.BYTES,
+)
+GPU_NVLINK_ERRORS: Final = _counter(
+    "ml_gpu_nvlink_errors_total",
+    (*GPU, "error"),
+    Exporter.GPU,
+    "Errors on all NVLinks of the GPU: crc_flit, crc_data, replay, recovery.",
+)
+GPU_NVLINK_ACTIVE: Final = _gauge(
+    "ml_gpu_nvlink_active_links", GPU, Exporter.GPU, "NVLinks that are up."
+)
+
+# The health of each GPU
+
+GPU_CLOCK_EVENT_SECONDS: Final = _counter(
+    "ml_gpu_clock_event_seconds_total",
+    (*GPU, "reason"),
+    Exporter.GPU,
+    "Time for which a reason held the clocks down: gpu_idle, applications_clocks_setting, "
+    "sw_power_cap, hw_slowdown, sync_boost, sw_thermal_slowdown, hw_thermal_slowdown, "
+    "hw_power_brake_slowdown, display_clock_setting.",
+    Unit.SECONDS,
+)
+GPU_CLOCK_EVENT_EXACT: Final = _gauge(
+    "ml_gpu_clock_event_exact",
+    (*GPU, "reason"),
+    Exporter.GPU,
+    "1 where the driver itself counts the time of the reason, 0 where it is summed up from "
+    "readings, which miss what is shorter than their interval.",
+)
+GPU_XID_ERRORS: Final = _counter(
+    "ml_gpu_xid_errors_total",
+    (*GPU, "xid"),
+    Exporter.GPU,
+    "XID errors by code since this exporter started; codes that call for a reset or reboot exist "
+    "at 0, codes that nobody knows are other.",
+)
+GPU_XID_LAST: Final = _gauge(
+    "ml_gpu_xid_last_timestamp_seconds",
+    (*GPU, "xid"),
+    Exporter.GPU,
+    "When the last XID error of that code came (Unix time).",
+    Unit.SECONDS,
+)
+GPU_ECC_ENABLED: Final = _gauge(
+    "ml_gpu_ecc_enabled", GPU, Exporter.GPU, "1 where the memory's error correction is on."
+)
+GPU_ECC_ERRORS: Final = _counter(
+    "ml_gpu_ecc_errors_total",
+    (*GPU, "error"),
+    Exporter.GPU,
+    "Memory errors (corrected, uncorrected) since the driver was loaded.",
+)
+GPU_ECC_LIFETIME_ERRORS: Final = _counter(
+    "ml_gpu_ecc_lifetime_errors_total",
+    (*GPU, "error"),
+    Exporter.GPU,
+    "Memory errors (corrected, uncorrected) over the life of the GPU.",
+)
+GPU_RETIRED_PAGES: Final = _gauge(
+    "ml_gpu_retired_pages",
+    (*GPU, "cause"),
+    Exporter.GPU,
+    "Memory pages taken out of use, by cause: single_bit (several of them), double_bit.",
+)
+GPU_RETIRED_PAGES_PENDING: Final = _gauge(
+    "ml_gpu_retired_pages_pending",
+    GPU,
+    Exporter.GPU,
+    "1 where pages will be taken out of use at the next restart.",
+)
+GPU_REMAPPED_ROWS: Final = _gauge(
+    "ml_gpu_remapped_rows",
+    (*GPU, "cause"),
+    Exporter.GPU,
+    "Memory rows replaced by spare ones, by cause: corrected, uncorrected.",
+)
+GPU_ROW_REMAP_PENDING: Final = _gauge(
+    "ml_gpu_row_remap_pending",
+    GPU,
+    Exporter.GPU,
+    "1 where rows will be replaced at the next reset of the GPU.",
+)
+GPU_ROW_REMAP_FAILED: Final = _gauge(
+    "ml_gpu_row_remap_failed",
+    GPU,
+    Exporter.GPU,
+    "1 where a row could not be replaced: the GPU has to be.",
+)
+
+# What each GPU works on: profiling figures (GPM) of Hopper and later
+
+GPU_SM_ACTIVE: Final = _gauge(
+    "ml_gpu_sm_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of multiprocessor time with at least one warp, between two samples.",
+    Unit.RATIO,
+)
+GPU_SM_OCCUPANCY: Final = _gauge(
+    "ml_gpu_sm_occupancy_ratio",
+    GPU,
+    Exporter.GPU,
+    "Warps on the multiprocessors, of the most that they could hold, between two samples.",
+    Unit.RATIO,
+)
+GPU_TENSOR_ACTIVE: Final = _gauge(
+    "ml_gpu_tensor_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of time in which the tensor cores worked, between two samples.",
+    Unit.RATIO,
+)
+GPU_DRAM_ACTIVE: Final = _gauge(
+    "ml_gpu_dram_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of the memory bandwidth in use, between two samples.",
+    Unit.RATIO,
+)
+GPU_FP64_ACTIVE: Final = _gauge(
+    "ml_gpu_fp64_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of time in which the FP64 units worked, between two samples.",
+    Unit.RATIO,
+)
+GPU_FP32_ACTIVE: Final = _gauge(
+    "ml_gpu_fp32_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of time in which the FP32 units worked, between two samples.",
+    Unit.RATIO,
+)
+GPU_FP16_ACTIVE: Final = _gauge(
+    "ml_gpu_fp16_active_ratio",
+    GPU,
+    Exporter.GPU,
+    "Share of time in which the FP16 units worked, between two samples.",
+    Unit.RATIO,
+)
+
+# The MIG instances of each GPU
+
+GPU_MIG_ENABLED: Final = _gauge(
+    "ml_gpu_mig_enabled", GPU, Exporter.GPU, "1 where the GPU is split into MIG instances."
+)
+GPU_INSTANCE_INFO: Final = _gauge(
+    "ml_gpu_instance_info",
+    (*GPU, "gpu_instance", "compute_instance", "instance_uuid", "instance_name"),
+    Exporter.GPU,
+    "Always 1; a MIG device of the GPU. The id of its GPU instance stands on all its figures.",
+)
+GPU_INSTANCE_MEMORY_USED: Final = _gauge(
+    "ml_gpu_instance_memory_used_bytes",
+    (*GPU, "gpu_instance"),
+    Exporter.GPU,
+    "Memory of a MIG instance in use.",
+    Unit.BYTES,
+)
+GPU_INSTANCE_MEMORY_FREE: Final = _gauge(
+    "ml_gpu_instance_memory_free_bytes",
+    (*GPU, "gpu_instance"),
+    Exporter.GPU,
+    "Memory of a MIG instance that is free.",
+    Unit.BYTES,
+)
+GPU_INSTANCE_MEMORY_TOTAL: Final = _gauge(
+    "ml_gpu_instance_memory_total_bytes",
+    (*GPU, "gpu_instance"),
+    Exporter.GPU,
+    "Memory of a MIG instance.",
+    Unit.BYTES,
+)
+
+# Which models use each GPU
+
+GPU_MODEL_MEMORY: Final = _gauge(
+    "ml_gpu_model_memory_bytes",
+    (*GPU, *MODEL),
+    Exporter.GPU,
+    "GPU memory held by the processes of a model; those of no known model are model other.",
+    Unit.BYTES,
+)
+GPU_MODEL_SM_UTILIZATION: Final = _gauge(
+    "ml_gpu_model_sm_utilization_ratio",
+    (*GPU, *MODEL),
+    Exporter.GPU,
+    "Use of the multiprocessors by the processes of a model, since the last reading.",
+    Unit.RATIO,
+)
+GPU_MODEL_PROCESSES: Final = _gauge(
+    "ml_gpu_model_processes",
+    (*GPU, *MODEL),
+    Exporter.GPU,
+    "Processes of a model on the GPU.",
+)
+GPU_PROCESS_SOURCE_ERRORS: Final = _counter(
+    "ml_gpu_process_source_errors_total",
+    (*MODEL, "source"),
+    Exporter.GPU,
+    "Times that a model's processes could not be looked up; source is what models.yaml names: "
+    "pid_file, command, container, pod, sidecar.",
 )
 
 # Notifications
