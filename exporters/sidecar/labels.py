@@ -16,7 +16,7 @@ from typing import Final
 __all__ = ["LIMIT", "TIME_TO_LIVE", "Kept", "Labels"]
 
 LIMIT: Final = 200_000
-"""Predictions kept per model, labelled or not; about 60 MB when ids are UUIDs."""
+"""Predictions kept per model, labelled or not; about 50 MB when ids are UUIDs."""
 
 TIME_TO_LIVE: Final = 24 * 3600.0
 """Seconds that a prediction waits for its label, and is remembered after that."""

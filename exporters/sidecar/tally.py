@@ -16,7 +16,7 @@ from exporters.sidecar.layout import Layout
 __all__ = ["Tally", "note"]
 
 FOLD_AT = 1_000
-"""Events that wait to be counted at most: many at once cost a fraction of one by one."""
+"""Events that are counted together: many at once cost a fraction of one by one."""
 
 MAX_NAMES = 50
 
@@ -158,12 +158,13 @@ class Tally:
         return event.prediction
 
     def _fold(self) -> None:
-        if not self._waiting:
-            return
-        events, self._waiting = self._waiting, []
-        counts = count_events(self.layout, events)
-        self._counts.add(counts)
-        self._note_ignored(events, sum(counts.missing(self.layout).values()))
+        waiting, self._waiting = self._waiting, []
+        # In slices, since a table of all events and features would take much memory.
+        for start in range(0, len(waiting), FOLD_AT):
+            events = waiting[start : start + FOLD_AT]
+            counts = count_events(self.layout, events)
+            self._counts.add(counts)
+            self._note_ignored(events, sum(counts.missing(self.layout).values()))
 
     def _note_ignored(self, events: Sequence[Event], missing: int) -> None:
         rows = [event.features for event in events if event.features is not None]

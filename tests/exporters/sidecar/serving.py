@@ -16,7 +16,15 @@ import httpx
 from contract.profile import Profile, build_profile, write_profile
 from tests.processes import Running, free_port, http, running
 
-__all__ = ["CLASSES", "Sidecar", "classifier_profile", "regressor_profile", "serving", "write_spec"]
+__all__ = [
+    "CLASSES",
+    "Sidecar",
+    "classifier_profile",
+    "regressor_profile",
+    "running_sidecar",
+    "serving",
+    "write_spec",
+]
 
 CLASSES = ("ham", "spam")
 
@@ -155,9 +163,8 @@ def short(line: str) -> str | None:
 
 
 @contextmanager
-def serving(folder: Path, *, options: Sequence[str] = ()) -> Iterator[Sidecar]:
-    """Start a sidecar of MODELS; it must stop with exit status 0."""
-    spec = write_spec(folder)
+def running_sidecar(spec: Path, *, options: Sequence[str] = ()) -> Iterator[Sidecar]:
+    """Start a sidecar of a models.yaml; it must stop with exit status 0."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "exporters.sidecar", "serve", "--models", str(spec)]
     command += ["--listen", url.removeprefix("http://"), *options]
@@ -166,6 +173,13 @@ def serving(folder: Path, *, options: Sequence[str] = ()) -> Iterator[Sidecar]:
         http() as client,
     ):
         yield Sidecar(url, client, process)
+
+
+@contextmanager
+def serving(folder: Path, *, options: Sequence[str] = ()) -> Iterator[Sidecar]:
+    """Start a sidecar of MODELS, written into a folder."""
+    with running_sidecar(write_spec(folder), options=options) as sidecar:
+        yield sidecar
 
 
 def model_of(lines: Iterable[str], name: str) -> list[str]:

@@ -1,0 +1,63 @@
+"""docs/sidecar.md is true: its commands work, and its numbers are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Final
+
+import pytest
+from msgspec.structs import fields
+
+from exporters.sidecar.body import MAX_EVENTS
+from exporters.sidecar.event import Event
+from exporters.sidecar.labels import LIMIT, TIME_TO_LIVE
+from exporters.sidecar.web import MAX_BODY, MAX_ERRORS
+from tests.exporters.sidecar.serving import Sidecar, running_sidecar
+from tests.processes import ROOT
+
+PAGE: Final = (ROOT / "docs/sidecar.md").read_text()
+
+
+def test_its_commands_work() -> None:
+    commands = [shlex.split(line) for line in re.findall(r"^curl .*$", PAGE, re.MULTILINE)]
+    with running_sidecar(ROOT / "models.yaml") as sidecar:
+        answers = [_run(sidecar, command) for command in commands]
+        outcomes = sidecar.samples()
+    assert answers == [{"accepted": 1, "rejected": 0, "errors": []}] * 2
+    [counted] = [name for name, value in outcomes.items() if "ml_outcomes_" in name and value]
+    assert counted.endswith('predicted_class="benign",actual_class="malignant"}')
+
+
+def _run(sidecar: Sidecar, command: list[str]) -> object:
+    program, url, option, body = command
+    assert (program, option) == ("curl", "-d")
+    path = url.removeprefix("http://127.0.0.1:9101")
+    return sidecar.post(path, body, "application/x-www-form-urlencoded").json()
+
+
+def test_its_table_has_every_field_of_an_event() -> None:
+    first_cells = re.findall(r"^\| (`[^|]*`) \|", PAGE, re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named == {field.name for field in fields(Event)}
+
+
+def test_its_answer_is_one_that_the_sidecar_gives(sidecar: Sidecar) -> None:
+    (answer,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    events = [{"model_name": "mail"}, {"model_name": "mail", "features": {"age": []}}]
+    assert sidecar.predict(events).json() == json.loads(answer)
+
+
+NUMBERS = {
+    "the limit of a body": f"{MAX_BODY // 2**20} MiB",
+    "the limit of a batch": f"{MAX_EVENTS:,} events",
+    "the errors of an answer": f"first {MAX_ERRORS} errors",
+    "how long predictions wait": f"for {TIME_TO_LIVE / 3600:g} hours",
+    "how many predictions wait": f"at most {LIMIT:,} of a model",
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS.values(), ids=NUMBERS)
+def test_it_says(text: str) -> None:
+    assert text in PAGE
