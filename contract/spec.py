@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -24,12 +25,15 @@ from contract.quantity import Duration, HostPort, Ratio, problem
 
 __all__ = [
     "ALERT_NAMES",
+    "GPU_ALERT_NAMES",
     "QUANTILES",
     "SEVERITIES",
     "AlertSettings",
     "Channel",
     "Defaults",
+    "Dialect",
     "Drift",
+    "Gpu",
     "Latency",
     "Model",
     "Serving",
@@ -44,6 +48,7 @@ __all__ = [
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
 Channel = Literal["log", "slack", "email", "pagerduty"]
+Dialect = Literal["dcgm", "nvidia_smi"]
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 
 QUANTILES: Final = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p999"}
@@ -57,6 +62,18 @@ ALERT_NAMES: Final = (
     "DriftEvaluationStale",
 )
 """Alerts that a model can override or disable; contract.alerts defines them."""
+
+GPU_ALERT_NAMES: Final = (
+    "GpuLost",
+    "GpusMissing",
+    "GpuXid",
+    "GpuEccUncorrectable",
+    "GpuMemoryFilling",
+    "GpuHot",
+    "GpuThrottledAndSlow",
+    "GpuIdleButHeld",
+)
+"""Alerts that `gpu.alerts` can override or disable; contract.alerts defines them."""
 
 
 class _Section(BaseModel):
@@ -226,22 +243,30 @@ def _alert_settings(value: object) -> object:
     return value
 
 
-def _alert_name(name: str) -> str:
-    if name not in ALERT_NAMES:
-        near = difflib.get_close_matches(name, ALERT_NAMES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"alerts are: {', '.join(ALERT_NAMES)}"
-        raise problem(f"no alert is called {name}", hint)
-    return name
+def _one_of_alerts(names: tuple[str, ...]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"alerts are: {', '.join(names)}"
+            raise problem(f"no alert is called {name}", hint)
+        return name
+
+    return check
 
 
+SomeAlertSettings = Annotated[
+    AlertSettings,
+    BeforeValidator(
+        _alert_settings, json_schema_input_type=AlertSettings | Literal["off", "on"] | bool
+    ),
+]
 Alerts = dict[
-    Annotated[str, AfterValidator(_alert_name)],
-    Annotated[
-        AlertSettings,
-        BeforeValidator(
-            _alert_settings, json_schema_input_type=AlertSettings | Literal["off", "on"] | bool
-        ),
-    ],
+    Annotated[str, AfterValidator(_one_of_alerts(ALERT_NAMES))],
+    SomeAlertSettings,
+]
+GpuAlerts = dict[
+    Annotated[str, AfterValidator(_one_of_alerts(GPU_ALERT_NAMES))],
+    SomeAlertSettings,
 ]
 
 
@@ -312,6 +337,16 @@ class Stack(_Section):
     retention: Duration = Duration.parse("35d")
 
 
+class Gpu(_Section):
+    """The GPUs that models run on."""
+
+    alerts: GpuAlerts = {}
+    """A GPU serves several models, so its alerts are set here and not by each of them."""
+    compatibility: Annotated[tuple[Dialect, ...], BeforeValidator(_as_tuple)] = ()
+    """Other exporters by whose names the GPU series are recorded, too, for dashboards that read
+    those."""
+
+
 class Serving(_Section):
     """What serves the model, and where Prometheus finds its metrics."""
 
@@ -359,6 +394,7 @@ class Spec(_Section):
     smtp: Smtp | None = None
     routing: Routing = Routing()
     stack: Stack = Stack()
+    gpu: Gpu = Gpu()
     models: Annotated[tuple[Model, ...], BeforeValidator(_as_tuple), _AT_LEAST_ONE]
 
     _root: Path = Path()

@@ -48,14 +48,14 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
     "a list": (
         "- a\n",
         (
-            "1:1 should be a mapping, got a list | keys: defaults, models, routing, "
-            "smtp, stack, teams"
+            "1:1 should be a mapping, got a list | keys: defaults, gpu, models, "
+            "routing, smtp, stack, teams"
         ),
     ),
     "a word": (
         "hello\n",
         (
-            "1:1 should be a mapping, got 'hello' | keys: defaults, models, "
+            "1:1 should be a mapping, got 'hello' | keys: defaults, gpu, models, "
             "routing, smtp, stack, teams"
         ),
     ),
@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "an unknown key near nothing": (
         "zzz: 1\n" + ONE,
-        "1:1 zzz: unknown key | known keys: defaults, models, routing, smtp, stack, teams",
+        "1:1 zzz: unknown key | known keys: defaults, gpu, models, routing, smtp, stack, teams",
     ),
     "a wrong choice": (
         "models:\n  - {name: a, version: '1', task: regresion}\n",
@@ -194,6 +194,14 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an alert that nobody knows": (
         with_model("alerts: {TargetDwn: off}"),
         "2:56 models[0].alerts.TargetDwn: no alert is called TargetDwn | did you mean TargetDown?",
+    ),
+    "an alert of models among those of GPUs": (
+        ONE + "gpu: {alerts: {TargetDown: off}}\n",
+        (
+            "3:16 gpu.alerts.TargetDown: no alert is called TargetDown | alerts are: GpuLost, "
+            "GpusMissing, GpuXid, GpuEccUncorrectable, GpuMemoryFilling, GpuHot, "
+            "GpuThrottledAndSlow, GpuIdleButHeld"
+        ),
     ),
     "an alert that is neither off nor on": (
         with_model("alerts: {TargetDown: no}"),
