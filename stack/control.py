@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ import psutil
 
 from stack.display import render_table
 from stack.probe import answers
-from stack.record import Entry, find_process, living, read_record, remove_record
+from stack.record import Entry, find_process, living, read_record, remove_record, wait_gone
 from stack.supervisor import STOP_SECONDS
 
 __all__ = ["NOT_RUNNING", "down", "status"]
@@ -31,15 +32,18 @@ def down(data: Path) -> int:
         print(f"Nothing is running in {data}.")
         return 0
     if supervisor is not None:
-        supervisor.terminate()
-        psutil.wait_procs([supervisor], timeout=STOP_SECONDS + 10)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            supervisor.terminate()
+        wait_gone([supervisor], STOP_SECONDS + 10)
     left = living((record.supervisor, *record.processes))
     for process in left:
-        process.terminate()
-    _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    stubborn = wait_gone(left, STOP_SECONDS)
     for process in stubborn:
-        process.kill()
-    _, immortal = psutil.wait_procs(stubborn, timeout=5)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    immortal = wait_gone(stubborn, 5)
     if immortal:
         pids = ", ".join(str(process.pid) for process in immortal)
         print(f"Could not be stopped: pid {pids}", file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +76,27 @@ def write_record(data: Path, record: Record) -> None:
 def remove_record(data: Path) -> None:
     """Forget the stack; nothing happens where there is no record."""
     (data / RECORD).unlink(missing_ok=True)
+
+
+def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait until the processes have ended; returns those that have not within `timeout` seconds.
+
+    A zombie has ended: in a container whose first process reaps nothing it stays one for ever.
+    """
+    deadline = time.monotonic() + timeout
+    left = list(processes)
+    while left := [process for process in left if not _has_ended(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def living(entries: Iterable[Entry]) -> list[psutil.Process]:

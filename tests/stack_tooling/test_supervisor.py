@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stack.plan import Process
-from stack.record import Record, find_process, read_record, write_record
+from stack.record import Record, find_process, read_record, wait_gone, write_record
 from stack.supervisor import StackError, Supervisor
 
 PYTHON = f'exec "{sys.executable}"'
@@ -45,8 +45,7 @@ def test_all_answer_and_none_is_left_after_stop(tmp_path: Path) -> None:
     finally:
         assert supervisor.stop() == []
     assert [find_process(entry) for entry in entries] == [None, None, None]
-    _, alive = psutil.wait_procs(tree, timeout=5)
-    assert not alive
+    assert wait_gone(tree, timeout=5) == []
 
 
 def test_what_starts_last_starts_after_the_rest_answers(tmp_path: Path) -> None:
