@@ -46,6 +46,7 @@ def read_spec(
     if written is not None and not document.problems:
         _check_alerts(written, document)
         _check_drift(written, document)
+        _check_serving(written, document)
         spec = resolve(
             written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
@@ -229,6 +230,29 @@ def _check_drift(spec: Spec, document: Document) -> None:
                 path,
                 f"warns at {drift.warning:g}, above critical at {drift.critical:g}",
                 "the warning threshold must be the lower one",
+            )
+
+
+def _check_serving(spec: Spec, document: Document) -> None:
+    """A proxy needs an upstream, and forwards to one alone."""
+    upstreams: dict[str, str] = {}
+    for index, model in enumerate(spec.models):
+        path, serving = ("models", index, "serving"), model.serving
+        for key in ("proxy", "health", "paths"):
+            if getattr(serving, key) and serving.upstream is None:
+                document.problem(
+                    (*path, key), "needs an upstream", "add upstream: http://127.0.0.1:8001"
+                )
+        if serving.paths and serving.upstream and serving.proxy is None:
+            document.problem((*path, "paths"), "needs a proxy", "add proxy: 127.0.0.1:9105")
+        if serving.proxy is None or serving.upstream is None:
+            continue
+        other = upstreams.setdefault(serving.proxy, serving.upstream)
+        if other != serving.upstream:
+            document.problem(
+                (*path, "proxy"),
+                f"forwards to {other} already, and to one upstream only",
+                "give this model another address",
             )
 
 
