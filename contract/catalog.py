@@ -100,6 +100,7 @@ class Metric:
 
 MODEL: Final = ("model_name", "model_version")
 GPU: Final = ("gpu_id", "gpu_uuid")
+TORCH: Final = (*MODEL, "gpu_uuid", "device")
 
 
 def _counter(
@@ -148,6 +149,18 @@ INFERENCE_BATCH_SIZE: Final = _histogram(
     Exporter.SIDECAR,
     "Rows in one call of the model.",
 )
+INFERENCE_IN_PROGRESS: Final = _gauge(
+    "ml_inference_requests_in_progress",
+    MODEL,
+    Exporter.SIDECAR,
+    "Calls of the model that have begun and not ended, by the client's reports and the proxy.",
+)
+QUEUE_DEPTH: Final = _gauge(
+    "ml_queue_depth",
+    (*MODEL, "queue_name"),
+    Exporter.SIDECAR,
+    "What waits in a queue of the model server, as its processes report it.",
+)
 MODEL_INFO: Final = _gauge(
     "ml_model_info",
     (*MODEL, "framework", "task", "team"),
@@ -160,6 +173,55 @@ MODEL_TRAINED_TIMESTAMP: Final = _gauge(
     Exporter.SIDECAR,
     "When the model was trained (Unix time), where models.yaml says so.",
     Unit.SECONDS,
+)
+
+# The model server's processes, by the reports of the client
+
+CLIENT_PROCESSES: Final = _gauge(
+    "ml_client_processes",
+    MODEL,
+    Exporter.SIDECAR,
+    "Processes that serve the model and report to the sidecar now.",
+)
+CLIENT_DROPPED: Final = _counter(
+    "ml_client_dropped_total",
+    (),
+    Exporter.SIDECAR,
+    "Events that clients dropped because their queue was full or a value was no JSON.",
+)
+MODEL_MEMORY: Final = _gauge(
+    "ml_model_memory_bytes",
+    MODEL,
+    Exporter.SIDECAR,
+    "Resident memory of the processes that serve the model; one that serves two counts for both.",
+    Unit.BYTES,
+)
+TORCH_ALLOCATED: Final = _gauge(
+    "ml_torch_memory_allocated_bytes",
+    TORCH,
+    Exporter.SIDECAR,
+    "CUDA memory that tensors hold in the processes that serve the model.",
+    Unit.BYTES,
+)
+TORCH_RESERVED: Final = _gauge(
+    "ml_torch_memory_reserved_bytes",
+    TORCH,
+    Exporter.SIDECAR,
+    "CUDA memory that torch's allocator holds, its cache with it.",
+    Unit.BYTES,
+)
+TORCH_PEAK: Final = _gauge(
+    "ml_torch_memory_peak_bytes",
+    TORCH,
+    Exporter.SIDECAR,
+    "The most CUDA memory that tensors held at once, added up over processes.",
+    Unit.BYTES,
+)
+TORCH_RETRIES: Final = _counter(
+    "ml_torch_allocation_retries_total",
+    TORCH,
+    Exporter.SIDECAR,
+    "CUDA allocations that succeeded only after torch freed its cache.",
 )
 
 # Predictions and features

@@ -66,6 +66,8 @@ class Exposition:
             yield Family(metric, own)
         for metric, filled in histograms.items():
             yield Family(metric, histograms=filled)
+        models = [tally.layout.model for tally, _ in self._models]
+        yield from self._intake.processes.families(models)
         rejected = self._intake.rejected
         totals = (self._intake.accepted, sum(rejected.values()))
         yield Family(catalog.SIDECAR_EVENTS, zip(self._events, totals, strict=True))

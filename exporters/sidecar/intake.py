@@ -16,6 +16,7 @@ from exporters.sidecar.body import Decoded, shown
 from exporters.sidecar.event import Event, Label, Refusal
 from exporters.sidecar.labels import Labels
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.process import Processes
 from exporters.sidecar.tally import Tally, note
 
 __all__ = ["REASONS", "Intake", "Outcome", "Refused"]
@@ -55,6 +56,7 @@ class Intake:
     ignored_fields: Counter[str] = field(default_factory=Counter)
     tallies: tuple[Tally, ...] = ()
     labels: dict[str, Labels] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)
     _by_key: dict[tuple[str, str | None], Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

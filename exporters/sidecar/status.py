@@ -10,6 +10,7 @@ from typing import Any
 from exporters.sidecar.counts import RESULTS
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import Intake, Refused
+from exporters.sidecar.process import Processes
 from exporters.sidecar.tally import Tally
 
 __all__ = ["prefers_html", "read_status", "render_html"]
@@ -20,7 +21,7 @@ def read_status(intake: Intake) -> dict[str, Any]:
     return {
         "events": {"accepted": intake.accepted, "rejected": sum(intake.rejected.values())},
         "rejected": dict(intake.rejected),
-        "models": [_read_model(tally) for tally in intake.tallies],
+        "models": [_read_model(tally, intake.processes) for tally in intake.tallies],
         "pending_labels": {name: labels.waiting for name, labels in intake.labels.items()},
         "forgotten_predictions": {name: own.forgotten for name, own in intake.labels.items()},
         "ignored_fields": dict(intake.ignored_fields),
@@ -28,7 +29,7 @@ def read_status(intake: Intake) -> dict[str, Any]:
     }
 
 
-def _read_model(tally: Tally) -> dict[str, Any]:
+def _read_model(tally: Tally, processes: Processes) -> dict[str, Any]:
     counts, model = tally.counts, tally.layout.model
     return {
         "model_name": model.name,
@@ -37,6 +38,7 @@ def _read_model(tally: Tally) -> dict[str, Any]:
         "events": dict(zip(STATUSES, counts.statuses.tolist(), strict=True)),
         "labels": dict(zip(RESULTS, counts.labels.tolist(), strict=True)),
         "last_event": _moment(tally.last_event),
+        "pids": processes.pids(model.key),
         "ignored_features": dict(tally.ignored),
         "notes": list(tally.layout.notes),
     }

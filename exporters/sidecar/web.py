@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from exporters.sidecar.body import BodyError, Decoded, Reader
 from exporters.sidecar.event import Event, Label, Reason, Refusal
 from exporters.sidecar.intake import Intake, Outcome
+from exporters.sidecar.process import read_report
 from exporters.sidecar.status import prefers_html, read_status, render_html
 
 __all__ = ["MAX_BODY", "MAX_ERRORS", "routes"]
@@ -45,6 +46,7 @@ def routes(intake: Intake) -> list[BaseRoute]:
     return [
         _posted("/v1/predictions", intake, Reader(Event), intake.take_predictions),
         _posted("/v1/labels", intake, Reader(Label), intake.take_labels),
+        _reported("/v1/process", intake),
         Route("/v1/status", status),
     ]
 
@@ -69,6 +71,28 @@ def _posted(
             return Response(status_code=400)  # nobody is there to read it
         outcome = take(decoded, path)
         return _answer(_status(outcome), outcome.accepted, outcome.refusals)
+
+    return Route(path, post, methods=["POST"])
+
+
+def _reported(path: str, intake: Intake) -> Route:
+    """Where the processes of a model server tell of themselves; see process.py."""
+
+    async def post(request: Request) -> Response:
+        try:
+            report = read_report(await _read_body(request))
+        except (BodyError, ValueError) as error:
+            refusal = Refusal(None, "field", (("", str(error)),))
+            intake.refuse(refusal, path)
+            return _answer(400, None, [refusal])
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        unknown = intake.processes.take(report, [layout.model for layout in intake.layouts])
+        refusals = [
+            Refusal(place, "model", (("models", "no such model in models.yaml"),))
+            for place in unknown
+        ]
+        return _answer(200, len(report.models) - len(unknown), refusals)
 
     return Route(path, post, methods=["POST"])
 
