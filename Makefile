@@ -45,6 +45,10 @@ inject-shift: $(RUN_STAMP) ## Shift one feature of the traffic away from the tra
 inject-nothing: $(RUN_STAMP) ## Take every disturbance back
 	@exec $(RUN) -m examples.demo.inject nothing $(INJECT)
 
+##@ Benchmarks, each beside what one would use otherwise
+bench-%: $(RUN_STAMP) ## Run benchmarks/NAME.py and keep its result under benchmarks/results (ARGS="--repeats 3")
+	@exec $(RUN) -m benchmarks.$* $(ARGS)
+
 ##@ Generated files
 .PHONY: generate generate-dashboards
 generate: $(RUN_STAMP) ## Render everything from models.yaml: Prometheus, Alertmanager, Grafana, docs
@@ -86,7 +90,7 @@ clean: ## Remove the environment, caches and the data of a stopped stack
 help: # the default: not listed itself
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z][a-z-]*%?:.*## / {sub(/%/, "NAME", $$1); printf "  make %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nVariables: MODELS, DATA_DIR, TIME_SCALE, {PROMETHEUS,ALERTMANAGER,GRAFANA,RESPONDER,DRIFT,GPU,SIDECAR,MODEL_SERVER}_PORT\n'
 
 $(RUN_STAMP): requirements.txt pyproject.toml scripts/environment.sh

@@ -1,0 +1,1 @@
+"""Benchmarks, each beside what one would use otherwise: `make bench-NAME`."""
