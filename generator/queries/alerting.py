@@ -60,7 +60,7 @@ def _drifted(promise: Promise) -> str:
     return (
         f"{_compare(str(recorded.DRIFT_SCORE), '>', promise)}\n"
         "and on (model_name, model_version, feature_name)\n"
-        f'{recorded.DRIFT_DETECTED}{{severity="{promise.severity}"}} == 1'
+        f'{recorded.DRIFT_DETECTED}{{severity="{promise.severity}"}}'
     )
 
 

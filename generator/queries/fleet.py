@@ -127,7 +127,9 @@ def latency_of_limit_by_model() -> str:
 def drifted_features_by_model() -> str:
     """Features above their threshold and their noise floor."""
     features = ", ".join((*MODEL, "feature_name"))
-    return _owned(f"sum {BY_MODEL} (max by ({features}) ({recorded.DRIFT_DETECTED}))")
+    drifted = f"count {BY_MODEL} (max by ({features}) ({recorded.DRIFT_DETECTED}))"
+    # Only drifted features have a series; a model whose drift is evaluated and has none has 0.
+    return _owned(f"{drifted} or 0 * {recorded.DRIFT_EVALUATED}")
 
 
 def targets_up_by_model() -> str:

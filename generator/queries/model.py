@@ -110,7 +110,9 @@ def worst_latency_of_limit() -> str:
 
 def drifted_features() -> str:
     """Features above their threshold and their noise floor."""
-    return f"sum(max {_BY_FEATURE} ({chosen(recorded.DRIFT_DETECTED)}))"
+    drifted = f"count(max {_BY_FEATURE} ({chosen(recorded.DRIFT_DETECTED)}))"
+    # Only drifted features have a series; a model whose drift is evaluated and has none has 0.
+    return f"{drifted} or 0 * max({chosen(recorded.DRIFT_EVALUATED)})"
 
 
 def drift_age() -> str:

@@ -48,16 +48,21 @@ MODEL_JOBS: Final = ("ml-sidecar",)
 class Group:
     """Rules that are evaluated together, in order, as often as what they read moves.
 
-    `interval` None is the evaluation interval of models.yaml.
+    That is every evaluation interval of models.yaml, unless `slowly` is longer.
     """
 
     name: str
-    interval: Duration | None = None
+    slowly: Duration | None = None
+
+    def interval(self, spec: Spec) -> Duration | None:
+        """The interval as Prometheus sees it; None where it is that of models.yaml."""
+        usual = spec.stack.evaluation_interval
+        return spec.clock(self.slowly) if self.slowly and self.slowly > usual else None
 
 
 _PROMISES: Final = Group("model-promises")
 _TRAFFIC: Final = Group("model-traffic-5m")
-_DRIFT: Final = Group("model-drift")
+_DRIFT: Final = Group("model-drift", slowly=Duration.parse("1m"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +256,8 @@ CONFIDENCE_MEAN: Final = Recorded(
 # Drift
 
 
-def _latest(metric: Metric, labels: tuple[str, ...], matchers: str = "") -> Callable[[Spec], str]:
-    return lambda _: f"max {_by(labels)} ({metric}{matchers})"
+def _latest(metric: Metric, labels: tuple[str, ...]) -> Callable[[Spec], str]:
+    return lambda _: f"max {_by(labels)} ({metric})"
 
 
 DRIFT_SCORE: Final = Recorded(
@@ -265,10 +270,13 @@ DRIFT_SCORE: Final = Recorded(
 DRIFT_DETECTED: Final = Recorded(
     name="model:ml_feature_drift_detected",
     labels=(*MODEL, "feature_name", "severity"),
-    help="1 where the score is above its threshold and above what sampling alone would give.",
+    help="1 where the score is above its threshold and above what sampling alone would give, and "
+    "absent where not.",
     group=_DRIFT,
-    expression=_latest(
-        catalog.DRIFT_DETECTED, (*MODEL, "feature_name", "severity"), '{kind="feature"}'
+    # Without the zeros: with many features they are most of what there is to record.
+    expression=lambda _: (
+        f"max {_by((*MODEL, 'feature_name', 'severity'))} "
+        f'({catalog.DRIFT_DETECTED}{{kind="feature"}} == 1)'
     ),
 )
 DRIFT_EVALUATED: Final = Recorded(

@@ -11,9 +11,7 @@ __all__ = ["group_names", "render_recording"]
 
 def render_recording(spec: Spec) -> str:
     """The text of rules/recording.yml."""
-    return render_template(
-        "recording.yml.j2", groups=_groups().items(), spec=spec, clock=spec.clock
-    )
+    return render_template("recording.yml.j2", groups=_groups().items(), spec=spec)
 
 
 def group_names() -> tuple[str, ...]:
