@@ -18,9 +18,16 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -31,6 +38,7 @@ from starlette.routing import BaseRoute, Route
 
 from contract import catalog, logs
 from contract.catalog import Metric, Type
+from exporters.unix_socket import listening_at
 
 __all__ = [
     "Family",
@@ -385,14 +393,26 @@ def add_serve_arguments(parser: argparse.ArgumentParser, *, listen: str) -> None
     )
 
 
-def serve(application: Starlette, listen: str) -> int:
-    """Answer on `listen` until SIGTERM or SIGINT; the exit status: 0, or 2 for a bad address."""
-    try:
-        listener = _bind(listen)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        sys.stderr.write(f"cannot listen on {listen}: {reason}; choose another --listen\n")
-        return 2
+def serve(application: Starlette, listen: str, *, socket_path: Path | None = None) -> int:
+    """Answer on `listen`, and on a Unix socket where one is named, until SIGTERM or SIGINT.
+
+    The exit status: 0, or 2 for an address or path that cannot be had.
+    """
+    with ExitStack() as opened:
+        where = listen, "--listen"
+        try:
+            listeners = [_bind(listen)]
+            if socket_path is not None:
+                where = f"{socket_path}", "--socket"
+                listeners.append(opened.enter_context(listening_at(socket_path)))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            sys.stderr.write(f"cannot listen on {where[0]}: {reason}; choose another {where[1]}\n")
+            return 2
+        return _serve_on(listeners, application, listen)
+
+
+def _serve_on(listeners: list[socket.socket], application: Starlette, listen: str) -> int:
     config = uvicorn.Config(
         application,
         log_config=None,
@@ -411,7 +431,7 @@ def serve(application: Starlette, listen: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     log.info("listening", address=listen)
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     log.info("stopped")
     return 0 if server.started else 1
 

@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with own.collecting():
             return list(exposition.families())
 
-    return serve(app(own, collect, routes=routes(intake)), options.listen)
+    return serve(
+        app(own, collect, routes=routes(intake)), options.listen, socket_path=options.socket
+    )
 
 
 class _UnknownModelError(ValueError):
@@ -98,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("data"),
         help="where predictions that wait for labels will be kept; not used yet",
+    )
+    command.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="answer on this Unix socket too; its owner and group may connect",
     )
     add_serve_arguments(command, listen="127.0.0.1:9101")
     return parser
