@@ -15,7 +15,15 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["Duration", "HostPort", "Ratio", "parse_ratio", "problem"]
+__all__ = [
+    "ByteSize",
+    "Duration",
+    "HostPort",
+    "Ratio",
+    "parse_ratio",
+    "parse_size",
+    "problem",
+]
 
 _UNITS: Final = {
     "ms": 1,
@@ -119,6 +127,28 @@ Ratio = Annotated[
     Field(json_schema_extra={"examples": ["99.9%"]}),
 ]
 """A share between 0 and 1, written as a percentage."""
+
+
+_SIZE_UNITS: Final = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(kB|MB|GB|TB)")
+
+
+def parse_size(value: object) -> int:
+    """Read `10GB` as bytes. Raises a validation error with a suggestion."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise problem(f"needs a unit, got {value}", f"write {value}MB or {value}GB")
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not Decimal(found[1]):
+        raise problem(f"is not a size: {value!r}", "write it as 500MB or 10GB")
+    return int(Decimal(found[1]) * _SIZE_UNITS[found[2]])
+
+
+ByteSize = Annotated[
+    int,
+    BeforeValidator(parse_size, json_schema_input_type=str),
+    Field(json_schema_extra={"examples": ["10GB"]}),
+]
+"""A number of bytes, written with a decimal unit."""
 
 
 def _parse_host_port(value: object) -> str:

@@ -47,6 +47,7 @@ def read_spec(
         _check_alerts(written, document)
         _check_drift(written, document)
         _check_serving(written, document)
+        _check_log(written, document)
         spec = resolve(
             written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
@@ -254,6 +255,16 @@ def _check_serving(spec: Spec, document: Document) -> None:
                 f"forwards to {other} already, and to one upstream only",
                 "give this model another address",
             )
+
+
+def _check_log(spec: Spec, document: Document) -> None:
+    """PostgreSQL, and it alone, has an address."""
+    path, log = ("sidecar", "log"), spec.sidecar.log
+    if log.store == "postgres" and log.url is None:
+        document.problem((*path, "store"), "needs a url", "add url: postgresql://user@host/name")
+    for key in ("url", "password_file"):
+        if getattr(log, key) is not None and log.store != "postgres":
+            document.problem((*path, key), f"is not used by {log.store}", "add store: postgres")
 
 
 def _check_teams(spec: Spec, document: Document) -> None:

@@ -22,7 +22,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from contract.quantity import Duration, HostPort, Ratio, problem
+from contract.quantity import ByteSize, Duration, HostPort, Ratio, problem
 
 __all__ = [
     "ALERT_NAMES",
@@ -38,8 +38,10 @@ __all__ = [
     "Latency",
     "MappedPath",
     "Model",
+    "PredictionLog",
     "Serving",
     "Severity",
+    "Sidecar",
     "Slo",
     "Spec",
     "Stack",
@@ -427,6 +429,44 @@ class Serving(_Section):
     probe_interval: Duration = Duration.parse("10s")
 
 
+def _database_url(value: object) -> str:
+    if not isinstance(value, str) or not re.match(r"postgres(ql)?://[^/]", value):
+        raise problem(
+            f"is not a postgresql:// address: {value!r}", "write postgresql://user@host/database"
+        )
+    if re.match(r"\w+://[^/@:]*:[^/@]*@", value):
+        raise problem("holds a password", "put it into a file of its own: password_file")
+    return value
+
+
+class PredictionLog(_Section):
+    """Where a sidecar keeps predictions until their labels come, and for retraining.
+
+    `sqlite` is a file in the sidecar's data directory; `postgres` is a database at `url`, for
+    several replicas of one model; `memory` keeps nothing over a restart. What is older than
+    `retention` goes, and the oldest goes first beyond `max_size`. A label that comes later than
+    `label_ttl` after its prediction counts as late; one that comes before it waits `label_wait`.
+    `sampling` is the share of the predictions that is kept, chosen by a hash of their ids.
+    """
+
+    store: Literal["sqlite", "postgres", "memory"] = "sqlite"
+    url: Annotated[
+        str | None, BeforeValidator(_database_url, json_schema_input_type=str | None)
+    ] = None
+    password_file: ExistingFile | None = None
+    retention: Duration = Duration.parse("7d")
+    max_size: ByteSize = 10 * 10**9
+    label_ttl: Duration = Duration.parse("7d")
+    label_wait: Duration = Duration.parse("1m")
+    sampling: Ratio = 1.0
+
+
+class Sidecar(_Section):
+    """What the sidecar process itself does."""
+
+    log: PredictionLog = PredictionLog()
+
+
 class Model(_Section):
     """One version of one model."""
 
@@ -468,6 +508,7 @@ class Spec(_Section):
     routing: Routing = Routing()
     stack: Stack = Stack()
     gpu: Gpu = Gpu()
+    sidecar: Sidecar = Sidecar()
     models: Annotated[tuple[Model, ...], BeforeValidator(_as_tuple), _AT_LEAST_ONE]
 
     _root: Path = Path()
