@@ -65,6 +65,14 @@ def test_a_container_shares_the_network_of_the_pod(name: str) -> None:
     assert "pod" in SERVICES[name]["depends_on"]
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_command_gives_no_option_twice(name: str) -> None:
+    # Prometheus and Alertmanager refuse to start then, which no check of the file would show.
+    options = [part.partition("=")[0] for part in SERVICES[name].get("command", [])]
+    options = [option for option in options if option.startswith("--")]
+    assert len(options) == len(set(options))
+
+
 def test_images_of_others_are_pinned_to_a_version() -> None:
     images = {SERVICES[name]["image"] for name in ("prometheus", "alertmanager", "grafana")}
     for image in images:
