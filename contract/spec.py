@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    model_validator,
 )
 
 from contract.quantity import ByteSize, Duration, HostPort, Ratio, problem
@@ -38,6 +39,7 @@ __all__ = [
     "Latency",
     "MappedPath",
     "Model",
+    "ModelGpu",
     "PredictionLog",
     "Serving",
     "Severity",
@@ -342,8 +344,14 @@ class Stack(_Section):
 
 
 class Gpu(_Section):
-    """The GPUs that models run on."""
+    """The GPUs that models run on, and how often the GPU exporter reads them."""
 
+    expected: int | None = Field(default=None, ge=0)
+    """How many each machine should have that is scraped for GPUs; left out, nobody knows."""
+    interval: Duration = Duration.parse("1s")
+    """Of cheap readings: utilization, memory, temperature, power, clocks."""
+    slow_interval: Duration = Duration.parse("10s")
+    """Of the rest: processes, PCIe, NVLink, ECC, modes, limits."""
     alerts: GpuAlerts = {}
     """A GPU serves several models, so its alerts are set here and not by each of them."""
     compatibility: Annotated[tuple[Dialect, ...], BeforeValidator(_as_tuple)] = ()
@@ -467,6 +475,58 @@ class Sidecar(_Section):
     log: PredictionLog = PredictionLog()
 
 
+def _optional_pattern(pattern: str | None) -> str | None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise problem(f"is not a regular expression: {error}") from None
+    return pattern
+
+
+def _container_id(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[0-9a-f]{12,64}", text):
+        raise problem(f"is not the id of a container: {text!r}", "write 12 to 64 digits of 0-9a-f")
+    return text
+
+
+def _pod_uid(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
+        raise problem(
+            f"is not the uid of a pod: {text!r}", "kubectl get pod NAME -o jsonpath={.metadata.uid}"
+        )
+    return text
+
+
+class ModelGpu(_Section):
+    """Which processes on this machine's GPUs are the model's: one way of finding them."""
+
+    pid_file: Annotated[str | None, Field(min_length=1)] = None
+    """The file that the server writes its pid into; its children count as well."""
+    command: Annotated[str | None, Field(min_length=1), AfterValidator(_optional_pattern)] = None
+    """A regular expression that is searched for in the command line."""
+    container: Annotated[str | None, AfterValidator(_container_id)] = None
+    """The id of a container, or at least 12 digits of its start."""
+    pod: Annotated[str | None, AfterValidator(_pod_uid)] = None
+    """The uid of a Kubernetes pod."""
+    sidecar: bool = False
+    """What the model's sidecar says: the processes that sent events."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name)]
+        if len(given) != 1:
+            raise problem(
+                f"names {len(given) or 'no'} ways of finding the model's processes",
+                "write one of pid_file, command, container, pod, sidecar: true",
+            )
+        return self
+
+    @property
+    def source(self) -> str:
+        """The way that is given."""
+        return next(name for name in type(self).model_fields if getattr(self, name))
+
+
 class Model(_Section):
     """One version of one model."""
 
@@ -479,6 +539,7 @@ class Model(_Section):
     ] = None
     serving: Serving = Serving()
     profile: ProfilePath | None = None
+    gpu: ModelGpu | None = None
     team: str = ""
     slo: Slo = Slo()
     drift: Drift = Drift()
