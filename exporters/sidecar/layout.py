@@ -122,7 +122,7 @@ class Layout:
         return cls(
             model=model,
             classifies=classifies,
-            latency_edges=tuple(sorted({*LATENCY_EDGES, *promised})),
+            latency_edges=_latency_edges(promised),
             confidence_edges=confidence.edges if confidence else CONFIDENCE_EDGES,
             classes=Categories.of(classes),
             value_edges=edges,
@@ -156,3 +156,14 @@ def _notes(profile: Profile | None, classifies: bool, *, known: bool) -> tuple[s
             else f"{why}: the values of predictions are not counted"
         )
     return tuple(notes)
+
+
+def _latency_edges(promised: set[float]) -> tuple[float, ...]:
+    """The ladder and every promise, with an edge above the highest promise.
+
+    A quantile in the last bucket is given as the highest edge; were that the promise itself,
+    nothing could ever be slower than promised.
+    """
+    edges = {*LATENCY_EDGES, *promised}
+    highest = max(edges)
+    return tuple(sorted(edges | {2 * highest} if highest in promised else edges))

@@ -135,6 +135,12 @@ def test_promised_latencies_are_bucket_edges() -> None:
     assert Layout.of(model, None).latency_edges == tuple(sorted({*LATENCY_EDGES, 0.123}))
 
 
+def test_above_the_highest_promise_there_is_an_edge_so_that_breaking_it_can_be_seen() -> None:
+    slow = Latency(threshold=Duration.parse("60s"))
+    model = Model(name="m", version="1", task="regression", slo=Slo(latency=(slow,)))
+    assert Layout.of(model, None).latency_edges[-2:] == (60.0, 120.0)
+
+
 def test_a_classifier_whose_profile_has_numeric_predictions_knows_no_classes() -> None:
     layout = Layout.of(
         Model(name="m", version="1", task="binary_classification"), regressor_profile()
