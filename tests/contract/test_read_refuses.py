@@ -49,14 +49,14 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
         "- a\n",
         (
             "1:1 should be a mapping, got a list | keys: defaults, gpu, models, "
-            "routing, smtp, stack, teams"
+            "routing, sidecar, smtp, stack, teams"
         ),
     ),
     "a word": (
         "hello\n",
         (
             "1:1 should be a mapping, got 'hello' | keys: defaults, gpu, models, "
-            "routing, smtp, stack, teams"
+            "routing, sidecar, smtp, stack, teams"
         ),
     ),
     "brackets without end": ("models: " + "[" * 3_000 + "]" * 3_000, "1:1 is nested too deeply"),
@@ -135,8 +135,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a model that is a word": (
         "models: [a]\n",
         (
-            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, drift, framework, name, "
-            "profile, serving, slo, task, team, trained_at, version"
+            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, drift, framework, gpu, "
+            "name, profile, serving, slo, task, team, trained_at, version"
         ),
     ),
     "a version that YAML shortens": (
@@ -156,7 +156,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "an unknown key near nothing": (
         "zzz: 1\n" + ONE,
-        "1:1 zzz: unknown key | known keys: defaults, gpu, models, routing, smtp, stack, teams",
+        (
+            "1:1 zzz: unknown key | known keys: defaults, gpu, models, routing, sidecar, smtp, "
+            "stack, teams"
+        ),
     ),
     "a wrong choice": (
         "models:\n  - {name: a, version: '1', task: regresion}\n",
