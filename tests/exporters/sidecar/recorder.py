@@ -21,6 +21,10 @@ class Recorder:
     def __init__(self) -> None:
         self.batches: list[tuple[str, list[dict[str, Any]]]] = []
         self.headers: list[dict[str, str]] = []
+        self.reports: list[dict[str, Any]] = []
+        """What was posted to /v1/process; it is always answered at once, with 200."""
+        self.refuses: Callable[[list[Any]], int] = lambda _: 0
+        """The status to answer a batch with, where it is not 0."""
         self.connections = 0
         self.status = 200
         self.reply: dict[str, Any] | None = None
@@ -73,16 +77,28 @@ def recording(port: int = 0, recorder: Recorder | None = None) -> Iterator[Recor
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/v1/process":
+                with kept.changed:
+                    kept.reports.append(body)
+                    kept.changed.notify_all()
+                self.answer(200, {"accepted": len(body["models"]), "rejected": 0, "errors": []})
+                return
             kept.arrived.set()
             kept.answering.wait()
-            if kept.status == 200:
+            status = kept.refuses(body) or kept.status
+            if status == 200:
                 with kept.changed:
                     kept.batches.append((self.path, body))
                     kept.headers.append(dict(self.headers))
                     kept.changed.notify_all()
-            reply = kept.reply or {"accepted": len(body), "rejected": 0, "errors": []}
+            reply = {"accepted": len(body), "rejected": 0, "errors": []}
+            if status != 200:
+                reply = {"accepted": 0, "rejected": None, "errors": []}
+            self.answer(status, kept.reply or reply)
+
+        def answer(self, status: int, reply: dict[str, Any]) -> None:
             data = json.dumps(reply).encode()
-            self.send_response(kept.status)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

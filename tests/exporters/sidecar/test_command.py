@@ -35,6 +35,7 @@ def test_the_status_tells_a_program_what_came_and_what_was_refused(tmp_path: Pat
         "task": "binary_classification",
         "events": {"success": 2, "error": 0, "rejected": 0},
         "labels": {"matched": 0, "unmatched": 0, "duplicate": 0},
+        "pids": [],
         "ignored_features": {"lenght": 1},
         "notes": [],
     }
