@@ -23,10 +23,10 @@ from exporters.expose import (
     LabelError,
     Own,
     histogram_series,
-    prefers_openmetrics,
     render,
     series,
 )
+from exporters.expose.server import prefers_openmetrics
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 FORMATS: dict[str, tuple[bool, Callable[[str], Any]]] = {
