@@ -178,8 +178,10 @@ PLANTED = {
     "expose knows no exporter": (
         "exporters/expose/text.py",
         "import exporters.gpu",
-        "exporters/expose/text.py:1: imports exporters.gpu: "
-        "exporters.expose may import contract, exporters.expose",
+        (
+            "exporters/expose/text.py:1: imports exporters.gpu: "
+            "exporters.expose may import contract, exporters.expose"
+        ),
     ),
     "pynvml stays in exporters/gpu": (
         "stack/ports.py",
