@@ -12,20 +12,34 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contract.quantity import Duration
-from contract.spec import ALERT_NAMES, QUANTILES, Model, Severity, Spec
+from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, QUANTILES, Model, Severity, Spec
 
-__all__ = ["ALERTS", "MIN_REQUESTS", "Alert", "Threshold", "thresholds"]
+__all__ = [
+    "ALERTS",
+    "MIN_REQUESTS",
+    "NEARLY_FULL",
+    "Alert",
+    "GpuThreshold",
+    "Scope",
+    "Threshold",
+    "gpu_thresholds",
+    "thresholds",
+]
 
 MIN_REQUESTS: Final = 10
 """Requests in the window below which no ratio or quantile alert fires: one failed request in the
 night is not an incident."""
 
+NEARLY_FULL: Final = 0.8
+"""Share of a GPU's memory below which its growth is nobody's business yet."""
+
 Display = Literal["percent", "duration", "number", "none"]
+Scope = Literal["model", "gpu", "stack"]
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. `threshold` is None where the alert belongs to the stack and not to a model.
+    """One alert; see `scope` for whom it is about.
 
     `summary` and `description` are Prometheus templates; `{threshold}` and `{value}` in them become
     the values at firing, shown as `display` says.
@@ -40,6 +54,15 @@ class Alert:
     display: Display = "number"
     set_by: str = ""
     """The key of models.yaml that sets the threshold, for docs and notifications."""
+    default: float | None = None
+    """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
+
+    @property
+    def scope(self) -> Scope:
+        """Models have a `threshold`, GPUs a `default`, the stack itself has neither."""
+        if self.threshold is not None:
+            return "model"
+        return "gpu" if self.default is not None else "stack"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,6 +75,16 @@ class Threshold:
     model_name: str
     model_version: str
     team: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GpuThreshold:
+    """What one alert of GPUs watches, the same on every GPU; `value` in the alert's base unit."""
+
+    alert: str
+    severity: Severity
+    hold: Duration
     value: float
 
 
@@ -142,6 +175,110 @@ _MODEL_ALERTS: Final = (
     ),
 )
 
+
+def _of_gpus(
+    name: str,
+    severity: Severity,
+    hold: Duration,
+    display: Display,
+    default: float,
+    summary: str,
+    description: str,
+) -> Alert:
+    return Alert(
+        name,
+        (severity,),
+        hold,
+        summary,
+        description,
+        display=display,
+        set_by=f"gpu.alerts.{name}.threshold",
+        default=default,
+    )
+
+
+_GPU_ALERTS: Final = (
+    _of_gpus(
+        "GpuLost",
+        "critical",
+        Duration.parse("1m"),
+        "none",
+        1,
+        "{gpu} is lost{holder}",
+        "{gpu} was there and no longer answers. Whatever runs on it fails or hangs until the GPU "
+        "is reset or the machine restarted.",
+    ),
+    _of_gpus(
+        "GpusMissing",
+        "critical",
+        Duration.parse("5m"),
+        "number",
+        0,
+        "{value} of the GPUs of {instance} are missing",
+        "The GPU exporter at {instance} does not see {value} of the GPUs that models.yaml expects "
+        "there (gpu.expected), and has not seen them since it started.",
+    ),
+    _of_gpus(
+        "GpuXid",
+        "critical",
+        Duration(0),
+        "duration",
+        3600,
+        "{gpu} reported XID {codes}{holder}",
+        "The driver reported an error that calls for a reset of {gpu} or a restart of its machine: "
+        "XID {codes}, the last {value} ago. Until then its results can't be relied on.",
+    ),
+    _of_gpus(
+        "GpuEccUncorrectable",
+        "error",
+        Duration(0),
+        "number",
+        0,
+        "{gpu} has uncorrectable memory errors{holder}",
+        "Since its driver was loaded, {gpu} had uncorrectable memory errors, or a faulty row that "
+        "it could not replace ({value}). What was computed with that memory may be wrong.",
+    ),
+    _of_gpus(
+        "GpuMemoryFilling",
+        "warning",
+        Duration.parse("10m"),
+        "duration",
+        3600,
+        "{gpu} is out of memory in {value}{holder}",
+        f"The memory of {{gpu}} is more than {NEARLY_FULL:.0%} full and grows; at the pace of the "
+        "last half hour nothing is left in {value}. Then allocations fail, and with them requests.",
+    ),
+    _of_gpus(
+        "GpuHot",
+        "warning",
+        Duration.parse("5m"),
+        "number",
+        5,
+        "{gpu} is {value} °C from slowing down{holder}",
+        "{gpu} is {value} °C below the temperature at which it lowers its clocks; the alert asks "
+        "for {threshold} °C.",
+    ),
+    _of_gpus(
+        "GpuThrottledAndSlow",
+        "warning",
+        Duration.parse("5m"),
+        "percent",
+        0.1,
+        "{model} is slow and its GPU is throttled",
+        "{model} breaks its promise on latency while {gpu}, which it runs on, was held back by "
+        "power or temperature for {value} of the last 5 minutes.",
+    ),
+    _of_gpus(
+        "GpuIdleButHeld",
+        "info",
+        Duration.parse("30m"),
+        "percent",
+        0.01,
+        "{gpu} is idle{holder}",
+        "{model} holds memory of {gpu}, which over the last hour was busy for {value} of the time.",
+    ),
+)
+
 _STACK_ALERTS: Final = (
     Alert(
         "ExporterDown",
@@ -168,11 +305,13 @@ _STACK_ALERTS: Final = (
     ),
 )
 
-ALERTS: Final = {alert.name: alert for alert in (*_MODEL_ALERTS, *_STACK_ALERTS)}
+ALERTS: Final = {alert.name: alert for alert in (*_MODEL_ALERTS, *_GPU_ALERTS, *_STACK_ALERTS)}
 """Every alert by name, models' alerts first."""
 
 if tuple(alert.name for alert in _MODEL_ALERTS) != ALERT_NAMES:
     raise AssertionError("contract.spec.ALERT_NAMES and the alerts of models differ")
+if tuple(alert.name for alert in _GPU_ALERTS) != GPU_ALERT_NAMES:
+    raise AssertionError("contract.spec.GPU_ALERT_NAMES and the alerts of GPUs differ")
 
 
 def thresholds(spec: Spec) -> Iterator[Threshold]:
@@ -191,3 +330,18 @@ def thresholds(spec: Spec) -> Iterator[Threshold]:
                 yield Threshold(
                     alert.name, chosen, hold, model.name, model.version, model.team, value
                 )
+
+
+def gpu_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
+    """Every threshold of GPUs that is on: one for each alert."""
+    for alert in _GPU_ALERTS:
+        settings = spec.gpu.alerts.get(alert.name)
+        if settings is not None and not settings.enabled:
+            continue
+        assert alert.default is not None
+        value = alert.default
+        if settings is not None and settings.threshold is not None:
+            value = settings.threshold
+        hold = settings.hold if settings and settings.hold else alert.hold
+        severity = settings.severity if settings and settings.severity else alert.severities[0]
+        yield GpuThreshold(alert.name, severity, hold, value)

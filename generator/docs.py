@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from contract.alerts import ALERTS, MIN_REQUESTS, Alert
+from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, Alert, GpuThreshold, Scope
 from contract.catalog import METRICS, Exporter
 from contract.quantity import Duration
-from contract.spec import Model, Severity, Spec
-from generator.queries.alerting import MODEL_EXPRESSIONS, STACK_EXPRESSIONS, Promise
-from generator.queries.recorded import RECORDED
+from contract.spec import AlertSettings, Model, Severity, Spec
+from contract.xid import RESET_CODES
+from generator.queries.alerting import (
+    GPU_EXPRESSIONS,
+    MODEL_EXPRESSIONS,
+    STACK_EXPRESSIONS,
+    Promise,
+)
+from generator.rules.recording import RULES
 from generator.text import render_template
 
 __all__ = ["CONDITIONS", "render_docs"]
@@ -49,12 +55,38 @@ CONDITIONS: Final = {
     "floor, and the window holds at least `models[].drift.min_samples` values.",
     "DriftEvaluationStale": "The drift collector last evaluated the model longer ago than the "
     "threshold.",
+    "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "
+    "driver.",
+    "GpusMissing": "The exporter has seen fewer GPUs since it started than `gpu.expected` says the "
+    "machine has; the number that is missing is above the threshold. A GPU that is lost is not "
+    "counted here.",
+    "GpuXid": "The driver reported an XID error that calls for a reset or a reboot "
+    f"({', '.join(map(str, RESET_CODES))}) within the time of the threshold.",
+    "GpuEccUncorrectable": "The GPU counts more uncorrectable memory errors since its driver was "
+    "loaded than the threshold, or could not replace a faulty row. Only a reset ends it.",
+    "GpuMemoryFilling": f"The GPU's memory is more than {NEARLY_FULL:.0%} full, and at the pace of "
+    "the last half hour it is full sooner than the threshold. A model that was just loaded grew, "
+    "but does not grow.",
+    "GpuHot": "The GPU is fewer degrees (celsius) than the threshold from the temperature at which "
+    "it slows itself down.",
+    "GpuThrottledAndSlow": "Power or temperature held the GPU's clocks down for a larger share of "
+    "the last 5 minutes than the threshold, while a model on it breaks a promise of `slo.latency`, "
+    f"{_ENOUGH}.",
+    "GpuIdleButHeld": "Over the last hour kernels ran on the GPU for a smaller share of the time "
+    "than the threshold, and a model holds memory of it.",
     "ExporterDown": "Prometheus can't scrape one of the stack's own processes.",
     "PromisesMissing": "No threshold of any alert is known, so that no model's alert could fire. "
     "Thresholds outlive the drift collector by 15 minutes.",
     "Watchdog": "Always: if it is missing, alerting is broken.",
 }
 """When each alert fires, in words; generator.queries.alerting says the same in PromQL."""
+
+
+_WHOM: Final = {
+    "GpusMissing": "It fires for each machine",
+    "GpuThrottledAndSlow": "It fires for each model that is slow and each of its GPUs",
+    "GpuIdleButHeld": "It fires for each model and each idle GPU that it holds",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +107,8 @@ class _Page:
     hold: str
     levels: tuple[_Level, ...]
     set_by: str
-    of_model: bool
+    scope: Scope
+    whom: str
 
 
 def render_docs(spec: Spec) -> dict[str, str]:
@@ -88,7 +121,7 @@ def render_docs(spec: Spec) -> dict[str, str]:
         "docs/metrics.md": render_template(
             "docs/metrics.md.j2",
             exporters=exporters,
-            recorded=RECORDED,
+            recorded=RULES,
             cell=_cell,
             names=_names,
         ),
@@ -99,7 +132,7 @@ def render_docs(spec: Spec) -> dict[str, str]:
 
 
 def _page(alert: Alert, spec: Spec) -> _Page:
-    settings = spec.defaults.alerts.get(alert.name)
+    settings = _settings(alert, spec)
     hold = settings.hold if settings and settings.hold else alert.hold
     # An alert with one severity can be given another; one with several has a threshold for each.
     chosen = (settings.severity,) if settings and settings.severity else alert.severities
@@ -107,7 +140,7 @@ def _page(alert: Alert, spec: Spec) -> _Page:
         _Level(
             severity=severity,
             threshold=_threshold(alert, severity, spec),
-            expression=_expression(alert, severity, hold),
+            expression=_expression(alert, severity, hold, spec),
         )
         for severity in chosen
     )
@@ -117,21 +150,33 @@ def _page(alert: Alert, spec: Spec) -> _Page:
         hold=str(hold) if hold.milliseconds else "at once",
         levels=levels,
         set_by=alert.set_by,
-        of_model=alert.threshold is not None,
+        scope=alert.scope,
+        whom=_WHOM.get(alert.name, "It fires for each GPU and each model on it"),
     )
 
 
-def _expression(alert: Alert, severity: Severity, hold: Duration) -> str:
-    if alert.threshold is None:
-        return STACK_EXPRESSIONS[alert.name]
-    return MODEL_EXPRESSIONS[alert.name](Promise(alert.name, severity, hold))
+def _settings(alert: Alert, spec: Spec) -> AlertSettings | None:
+    alerts = spec.gpu.alerts if alert.scope == "gpu" else spec.defaults.alerts
+    return alerts.get(alert.name)
+
+
+def _expression(alert: Alert, severity: Severity, hold: Duration, spec: Spec) -> str:
+    match alert.scope:
+        case "model":
+            return MODEL_EXPRESSIONS[alert.name](Promise(alert.name, severity, hold))
+        case "gpu":
+            value = _value(alert, severity, spec)
+            assert value is not None
+            return GPU_EXPRESSIONS[alert.name](GpuThreshold(alert.name, severity, hold, value))
+        case "stack":
+            return STACK_EXPRESSIONS[alert.name]
 
 
 def _threshold(alert: Alert, severity: Severity, spec: Spec) -> str:
-    if alert.threshold is None or alert.display == "none":
+    if alert.scope == "stack" or alert.display == "none":
         return "–"
-    settings = spec.defaults.alerts.get(alert.name)
-    value = alert.threshold(_ordinary_model(spec), severity)
+    settings = _settings(alert, spec)
+    value = _value(alert, severity, spec)
     if value is None or (settings is not None and not settings.enabled):
         return "off"
     match alert.display:
@@ -141,6 +186,13 @@ def _threshold(alert: Alert, severity: Severity, spec: Spec) -> str:
             return str(Duration(round(value * 1000)))
         case _:
             return f"{value:g}"
+
+
+def _value(alert: Alert, severity: Severity, spec: Spec) -> float | None:
+    if alert.threshold is not None:
+        return alert.threshold(_ordinary_model(spec), severity)
+    settings = _settings(alert, spec)
+    return alert.default if settings is None or settings.threshold is None else settings.threshold
 
 
 def _ordinary_model(spec: Spec) -> Model:

@@ -30,6 +30,7 @@ __all__ = [
     "LATENCY_MEAN",
     "LATENCY_QUANTILES",
     "MODEL_JOBS",
+    "OWNER",
     "RECORDED",
     "REQUESTS",
     "REQUESTS_INCREASE",
@@ -139,6 +140,16 @@ TARGET_INFO: Final = Recorded(
     group=_PROMISES,
     expression=lambda spec: (
         f"max {_by((*MODEL, 'target'))} {_remembered(catalog.MODEL_TARGET_INFO)(spec)}"
+    ),
+)
+
+OWNER: Final = Recorded(
+    name="model:ml_model_owner_info",
+    labels=(*MODEL, "team"),
+    help="Always 1; the team that owns the model.",
+    group=_PROMISES,
+    expression=lambda spec: (
+        f"max {_by((*MODEL, 'team'))} {_remembered(catalog.MODEL_TARGET_INFO)(spec)}"
     ),
 )
 
@@ -291,6 +302,7 @@ DRIFT_EVALUATED: Final = Recorded(
 RECORDED: Final = (
     THRESHOLD,
     TARGET_INFO,
+    OWNER,
     TARGET_UP,
     REQUESTS,
     ERRORS,
@@ -305,4 +317,4 @@ RECORDED: Final = (
     DRIFT_DETECTED,
     DRIFT_EVALUATED,
 )
-"""All of them, in the order in which they are evaluated."""
+"""Those of models, in the order in which they are evaluated."""

@@ -7,9 +7,12 @@ from typing import Final
 from contract.quantity import Duration
 from contract.spec import Spec
 
-__all__ = ["FIVE_MINUTES", "PROMISE_MEMORY", "window"]
+__all__ = ["FIVE_MINUTES", "HALF_HOUR", "HOUR", "PROMISE_MEMORY", "TEN_MINUTES", "window"]
 
 FIVE_MINUTES: Final = Duration.parse("5m")
+TEN_MINUTES: Final = Duration.parse("10m")
+HALF_HOUR: Final = Duration.parse("30m")
+HOUR: Final = Duration.parse("1h")
 PROMISE_MEMORY: Final = Duration.parse("15m")
 """For how long a promise outlives the drift collector that exposed it."""
 

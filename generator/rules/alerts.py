@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contract.alerts import ALERTS, Alert, thresholds
+from contract.alerts import ALERTS, Alert, GpuThreshold, gpu_thresholds, thresholds
 from contract.quantity import Duration
 from contract.spec import Severity, Spec
-from generator.queries.alerting import MODEL_EXPRESSIONS, STACK_EXPRESSIONS, Promise
-from generator.rules.annotations import NO_MODEL, render_annotations
+from generator.queries.alerting import (
+    GPU_EXPRESSIONS,
+    MODEL_EXPRESSIONS,
+    STACK_EXPRESSIONS,
+    Promise,
+)
+from generator.queries.recorded_gpu import HOLDER, NO_MODEL
+from generator.rules.annotations import render_annotations, render_gpu_annotations
 from generator.text import render_template
 
-__all__ = ["Rule", "alert_rules", "group_names", "promises", "render_alerts"]
+__all__ = ["Rule", "alert_rules", "group_names", "nobody", "promises", "render_alerts"]
 
-_GROUPS = ("model-alerts", "stack-alerts")
+_GROUPS = ("model-alerts", "gpu-alerts", "stack-alerts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +40,12 @@ def render_alerts(spec: Spec) -> str:
     return render_template("alerts.yml.j2", groups=zip(_GROUPS, rules, strict=True))
 
 
-def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule]]:
-    """The rules of the models' alerts and those of the stack's."""
+def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
+    """The rules of the models' alerts, of those of GPUs and of the stack's."""
     of_models = [_model_rule(promise, spec) for promise in promises(spec)]
+    of_gpus = [_gpu_rule(threshold, spec) for threshold in gpu_thresholds(spec)]
     of_stack = [_stack_rule(ALERTS[name], name, spec) for name in STACK_EXPRESSIONS]
-    return of_models, of_stack
+    return of_models, of_gpus, of_stack
 
 
 def group_names() -> tuple[str, ...]:
@@ -64,20 +71,33 @@ def _model_rule(promise: Promise, spec: Spec) -> Rule:
     )
 
 
+def _gpu_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
+    # As for models; what is missing on a whole machine is nobody's GPU.
+    expression = GPU_EXPRESSIONS[threshold.alert](threshold)
+    whose = {} if str(HOLDER) in expression else nobody(spec)
+    return Rule(
+        alert=threshold.alert,
+        expression=expression,
+        hold=_hold(threshold.hold, spec),
+        labels={"severity": threshold.severity, **whose},
+        annotations=render_gpu_annotations(ALERTS[threshold.alert], threshold.value, spec),
+    )
+
+
 def _stack_rule(alert: Alert, name: str, spec: Spec) -> Rule:
     severity: Severity = alert.severities[0]
     return Rule(
         alert=name,
         expression=STACK_EXPRESSIONS[name],
         hold=_hold(alert.hold, spec),
-        labels={
-            "severity": severity,
-            "team": spec.defaults.team,
-            "model_name": NO_MODEL,
-            "model_version": NO_MODEL,
-        },
+        labels={"severity": severity, **nobody(spec)},
         annotations=render_annotations(alert, severity, spec),
     )
+
+
+def nobody(spec: Spec) -> dict[str, str]:
+    """The labels of an alert that is about no model."""
+    return {"team": spec.defaults.team, "model_name": NO_MODEL, "model_version": NO_MODEL}
 
 
 def _hold(hold: Duration, spec: Spec) -> Duration | None:

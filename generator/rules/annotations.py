@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from contract.alerts import Alert
 from contract.spec import Severity, Spec
-from generator.queries.alerting import threshold_lookup
+from generator.queries.alerting import codes_lookup, threshold_lookup
+from generator.queries.recorded_gpu import NO_MODEL
+from generator.rules.humanized import humanize_duration, humanize_number, humanize_percentage
 
-__all__ = ["NO_MODEL", "render_annotations"]
-
-NO_MODEL: Final = "none"
-"""The model of the stack's own alerts: a label that is missing Alertmanager takes for equal."""
+__all__ = ["SHOWN", "render_annotations", "render_gpu_annotations"]
 
 _MODEL: Final = "{{ $labels.model_name }} {{ $labels.model_version }}"
 _SHOWN: Final = {
@@ -19,35 +19,79 @@ _SHOWN: Final = {
     "duration": "humanizeDuration",
     "number": 'printf "%.3g"',
 }
+SHOWN: Final[dict[str, Callable[[float], str]]] = {
+    "percent": humanize_percentage,
+    "duration": humanize_duration,
+    "number": humanize_number,
+    "none": str,
+}
+"""The same for numbers that are known when the rules are rendered."""
 
 
 def render_annotations(alert: Alert, severity: Severity, spec: Spec) -> dict[str, str]:
-    """Annotations by name. `value` and `threshold` are there where the alert compares numbers."""
-    of_model = alert.threshold is not None
+    """Annotations by name, of an alert of models or of the stack.
+
+    `value` and `threshold` are there where the alert compares numbers.
+    """
+    of_model = alert.scope == "model"
     numbers: dict[str, str] = {}
     if alert.display != "none" and of_model:
         shown = _SHOWN[alert.display]
-        numbers = {
-            "value": f"{{{{ $value | {shown} }}}}",
-            "threshold": _threshold(alert, severity, shown),
-        }
+        numbers = {"value": _value(alert), "threshold": _threshold(alert, severity, shown)}
+    dashboard = (
+        "ml-model?var-model={{ $labels.model_name | urlquery }}"
+        "&var-version={{ $labels.model_version | urlquery }}"
+        if of_model
+        else "ml-fleet"
+    )
+    return _annotations(alert, numbers, {}, dashboard, spec)
+
+
+def render_gpu_annotations(alert: Alert, threshold: float, spec: Spec) -> dict[str, str]:
+    """Annotations of an alert of GPUs; its threshold is known when the rule is rendered."""
+    numbers = {}
+    if alert.display != "none":
+        numbers = {"value": _value(alert), "threshold": SHOWN[alert.display](threshold)}
+    lookup = codes_lookup(threshold)
+    codes = (
+        f'{{{{ range $index, $found := printf "{lookup}" $labels.instance $labels.gpu_id '
+        "$labels.gpu_uuid | query | sortByLabel "
+        '"xid" }}{{ if $index }}, {{ end }}{{ $found.Labels.xid }}{{ end }}'
+    )
+    places = {
+        "gpu": "GPU {{ $labels.gpu_id }} of {{ $labels.instance }}",
+        "holder": f'{{{{ if ne $labels.model_name "{NO_MODEL}" }}}}, held by {_MODEL}{{{{ end }}}}',
+        "codes": codes,
+    }
+    one = "{gpu}" in alert.summary + alert.description
+    dashboard = "ml-gpu?var-gpu={{ $labels.gpu_uuid | urlquery }}" if one else "ml-gpu"
+    return _annotations(alert, numbers, places, dashboard, spec)
+
+
+def _annotations(
+    alert: Alert, numbers: dict[str, str], more: dict[str, str], dashboard: str, spec: Spec
+) -> dict[str, str]:
     places = {
         "model": _MODEL,
         "feature": "{{ $labels.feature_name }}",
         "target": "{{ $labels.target }}",
         "job": "{{ $labels.job }}",
         "instance": "{{ $labels.instance }}",
+        **more,
         **numbers,
     }
-    set_by = {"threshold_set_by": alert.set_by} if numbers else {}
     return {
         "summary": alert.summary.format(**places),
         "description": alert.description.format(**places),
         **numbers,
-        **set_by,
+        **({"threshold_set_by": alert.set_by} if numbers else {}),
         "runbook_url": f"http://{spec.stack.responder}/runbooks/{alert.name}",
-        "dashboard_url": _dashboard(spec, of_model=of_model),
+        "dashboard_url": f"http://{spec.stack.grafana}/d/{dashboard}",
     }
+
+
+def _value(alert: Alert) -> str:
+    return f"{{{{ $value | {_SHOWN[alert.display]} }}}}"
 
 
 def _threshold(alert: Alert, severity: Severity, shown: str) -> str:
@@ -56,14 +100,4 @@ def _threshold(alert: Alert, severity: Severity, shown: str) -> str:
     return (
         f'{{{{ with printf "{lookup}" $labels.model_name $labels.model_version | query }}}}'
         f"{{{{ . | first | value | {shown} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
-    )
-
-
-def _dashboard(spec: Spec, *, of_model: bool) -> str:
-    base = f"http://{spec.stack.grafana}/d"
-    if not of_model:
-        return f"{base}/ml-fleet"
-    return (
-        f"{base}/ml-model?var-model={{{{ $labels.model_name | urlquery }}}}"
-        "&var-version={{ $labels.model_version | urlquery }}"
     )

@@ -40,10 +40,12 @@ class Timeline:
     end: int
 
     @classmethod
-    def of(cls, hold: Duration, spec: Spec) -> Timeline:
-        """Long enough for the hold and for five minutes of window to fill and to empty."""
-        step = min(max(hold.milliseconds // 2, _SHORTEST_STEP), _LONGEST_STEP)
-        span = window(spec, FIVE_MINUTES).milliseconds
+    def of(cls, hold: Duration, spec: Spec, longest: Duration = FIVE_MINUTES) -> Timeline:
+        """Long enough for the hold and for the longest window to fill and to empty."""
+        span = window(spec, longest).milliseconds
+        largest = max(_LONGEST_STEP, span // 30)
+        # Without a hold there is nothing to wait for, and steps may be large.
+        step = min(max(hold.milliseconds // 2 or largest, _SHORTEST_STEP), largest)
         bad = math.ceil((span + hold.milliseconds) / step) + 2
         return cls(step=Duration(step), bad=bad, end=bad + math.ceil(span / step) + 2)
 
@@ -78,6 +80,12 @@ class Evidence:
     labels: Mapping[str, str] = field(default_factory=dict)
     value: float | None = None
     silent: Mapping[str, Inputs] = field(default_factory=dict)
+    also: Mapping[str, Inputs] = field(default_factory=dict)
+    """Other inputs that make it fire with the same labels and value."""
+    since: int = 0
+    """The step at which `firing` has become bad, from which on the hold runs."""
+    codes: str = ""
+    """The XID errors that the alert must name."""
 
 
 def selector(metric: Metric | str, **labels: str) -> str:

@@ -5,7 +5,12 @@ Source: prometheus/template/template.go and prometheus/common, the same from 2.4
 
 from __future__ import annotations
 
-__all__ = ["humanize_duration", "humanize_percentage"]
+__all__ = ["humanize_duration", "humanize_number", "humanize_percentage"]
+
+
+def humanize_number(value: float) -> str:
+    """0.1234 → 0.123."""
+    return f"{value:.3g}"
 
 
 def humanize_percentage(ratio: float) -> str:

@@ -5,17 +5,19 @@ One model proves a rule, because the rule is the same for all; `proven` says whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote_plus
 
 from contract import catalog
-from contract.alerts import ALERTS, Alert, Threshold, thresholds
+from contract.alerts import ALERTS, Alert, GpuThreshold, Threshold, gpu_thresholds, thresholds
 from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries.alerting import Promise
+from generator.queries.recorded_gpu import NO_MODEL
+from generator.queries.windows import FIVE_MINUTES
 from generator.rules import alerts, recording
-from generator.rules.annotations import NO_MODEL
+from generator.rules.annotations import SHOWN
 from generator.rules.evidence import (
     MODEL_EVIDENCE,
     STACK_EVIDENCE,
@@ -24,17 +26,10 @@ from generator.rules.evidence import (
     Timeline,
     selector,
 )
-from generator.rules.humanized import humanize_duration, humanize_percentage
+from generator.rules.evidence_gpu import GPU_EVIDENCE, LONGEST_WINDOW
 from generator.text import render_yaml
 
 __all__ = ["proven", "render_proofs"]
-
-_SHOWN: Final[dict[str, Callable[[float], str]]] = {
-    "percent": humanize_percentage,
-    "duration": humanize_duration,
-    "number": "{:.3g}".format,
-    "none": str,
-}
 
 _Moment = tuple[Duration, Sequence[Mapping[str, Any]]]
 """A time, and the alerts that fire then."""
@@ -47,6 +42,8 @@ def render_proofs(spec: Spec) -> dict[str, str]:
     tests: dict[str, list[dict[str, Any]]] = {}
     for threshold in proven(spec):
         tests.setdefault(threshold.alert, []).extend(_model_tests(threshold, spec))
+    for gpu in gpu_thresholds(spec):
+        tests[gpu.alert] = list(_gpu_tests(gpu, spec))
     for name in STACK_EVIDENCE:
         tests[name] = list(_stack_tests(ALERTS[name], spec))
     tests["Watchdog"] = [_watchdog(spec)]
@@ -101,6 +98,19 @@ def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
     yield from _tests(threshold.alert, who, threshold.hold, times, evidence, given, expected)
 
 
+def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
+    longest = LONGEST_WINDOW.get(threshold.alert, FIVE_MINUTES)
+    times = Timeline.of(threshold.hold, spec, longest)
+    evidence = GPU_EVIDENCE[threshold.alert](threshold, spec, times)
+    if evidence is None:
+        return
+    labels = {"severity": threshold.severity, **alerts.nobody(spec), **evidence.labels}
+    expected = _expected(ALERTS[threshold.alert], labels, evidence, threshold.value, spec)
+    yield from _tests(
+        threshold.alert, threshold.alert, threshold.hold, times, evidence, {}, expected
+    )
+
+
 def _stack_tests(alert: Alert, spec: Spec) -> Iterator[dict[str, Any]]:
     times = Timeline.of(alert.hold, spec)
     evidence = STACK_EVIDENCE[alert.name](spec, times)
@@ -127,11 +137,20 @@ def _tests(
 ) -> Iterator[dict[str, Any]]:
     moments: list[_Moment] = []
     if hold.milliseconds >= 2 * times.step.milliseconds:
-        moments.append((Duration(hold.milliseconds - times.step.milliseconds), []))
+        waited = times.at(evidence.since).milliseconds + hold.milliseconds
+        moments.append((Duration(waited - times.step.milliseconds), []))
     moments += [(times.at(times.bad), [expected]), (times.at(times.end), [])]
     yield _test(
         f"{who} waits, fires and resolves", alert, times, {**given, **evidence.firing}, moments
     )
+    for case, inputs in evidence.also.items():
+        yield _test(
+            f"{who} fires: {case}",
+            alert,
+            times,
+            {**given, **inputs},
+            [(times.at(times.bad), [expected]), (times.at(times.end), [])],
+        )
     for case, inputs in evidence.silent.items():
         yield _test(
             f"{who} is silent: {case}",
@@ -164,12 +183,7 @@ def _test(
 
 
 def _stack_labels(alert: Alert, spec: Spec) -> dict[str, str]:
-    return {
-        "severity": alert.severities[0],
-        "team": spec.defaults.team,
-        "model_name": NO_MODEL,
-        "model_version": NO_MODEL,
-    }
+    return {"severity": alert.severities[0], **alerts.nobody(spec)}
 
 
 def _expected(
@@ -180,7 +194,7 @@ def _expected(
     spec: Spec,
 ) -> dict[str, Any]:
     """The firing alert as promtool compares it: all labels, all annotations."""
-    shown = _SHOWN[alert.display]
+    shown = SHOWN[alert.display]
     numbers = {}
     if evidence.value is not None and threshold is not None:
         numbers = {"value": shown(evidence.value), "threshold": shown(threshold)}
@@ -191,13 +205,11 @@ def _expected(
         "target": labels.get("target", ""),
         "job": labels.get("job", ""),
         "instance": labels.get("instance", ""),
+        "gpu": f"GPU {labels.get('gpu_id')} of {labels.get('instance')}",
+        "holder": "" if name == NO_MODEL else f", held by {name} {version}",
+        "codes": evidence.codes,
         **numbers,
     }
-    dashboard = (
-        f"ml-model?var-model={quote_plus(name)}&var-version={quote_plus(version)}"
-        if alert.threshold
-        else "ml-fleet"
-    )
     return {
         "exp_labels": dict(labels),
         "exp_annotations": {
@@ -206,6 +218,15 @@ def _expected(
             **numbers,
             **({"threshold_set_by": alert.set_by} if numbers else {}),
             "runbook_url": f"http://{spec.stack.responder}/runbooks/{alert.name}",
-            "dashboard_url": f"http://{spec.stack.grafana}/d/{dashboard}",
+            "dashboard_url": f"http://{spec.stack.grafana}/d/{_dashboard(alert, labels)}",
         },
     }
+
+
+def _dashboard(alert: Alert, labels: Mapping[str, str]) -> str:
+    if alert.scope == "model":
+        name, version = (quote_plus(labels[key]) for key in ("model_name", "model_version"))
+        return f"ml-model?var-model={name}&var-version={version}"
+    if alert.scope == "gpu":
+        return f"ml-gpu?var-gpu={labels['gpu_uuid']}" if "gpu_uuid" in labels else "ml-gpu"
+    return "ml-fleet"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from contract.spec import Spec
 from generator.queries.recorded import RECORDED, Group, Recorded
+from generator.queries.recorded_gpu import GPU_RECORDED
 from generator.text import render_template
 
-__all__ = ["group_names", "render_recording"]
+__all__ = ["RULES", "group_names", "render_recording"]
+
+RULES: Final = (*RECORDED, *GPU_RECORDED)
+"""All of them; what one reads of another stands before it."""
 
 
 def render_recording(spec: Spec) -> str:
@@ -21,6 +27,6 @@ def group_names() -> tuple[str, ...]:
 
 def _groups() -> dict[Group, list[Recorded]]:
     groups: dict[Group, list[Recorded]] = {}
-    for rule in RECORDED:
+    for rule in RULES:
         groups.setdefault(rule.group, []).append(rule)
     return groups

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from contract.alerts import ALERTS, Alert, Threshold, thresholds
+from contract.alerts import ALERTS, Alert, GpuThreshold, Threshold, gpu_thresholds, thresholds
 from contract.profile import build_profile, write_profile
 from contract.quantity import Duration
-from contract.spec import ALERT_NAMES, SEVERITIES
+from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, SEVERITIES
 from tests.contract.models_file import ONE, read, with_model
 
 PLACEHOLDERS = {"model", "feature", "value", "threshold", "job", "instance", "target"}
+OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 
 
 @pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
@@ -24,16 +25,18 @@ def test_an_alert_is_whole(alert: Alert) -> None:
     assert alert.description.endswith(".")
     assert not alert.summary.endswith(".")
     named = set(re.findall(r"{(\w*)}", alert.summary + alert.description))
-    assert named <= PLACEHOLDERS
+    assert named <= (OF_GPUS if alert.scope == "gpu" else PLACEHOLDERS)
     if alert.display == "none":
         assert not {"value", "threshold"} & named, "there is no number to show"
     if alert.threshold is not None:
         assert alert.set_by.startswith("models[].")
+    if alert.scope == "gpu":
+        assert alert.set_by == f"gpu.alerts.{alert.name}.threshold"
 
 
-def test_models_can_change_just_the_alerts_of_models() -> None:
-    own = {name for name, alert in ALERTS.items() if alert.threshold is not None}
-    assert own == set(ALERT_NAMES)
+def test_models_and_gpus_can_change_just_their_own_alerts() -> None:
+    assert {name for name, alert in ALERTS.items() if alert.scope == "model"} == set(ALERT_NAMES)
+    assert {name for name, alert in ALERTS.items() if alert.scope == "gpu"} == set(GPU_ALERT_NAMES)
 
 
 def found(folder: Path, text: str) -> dict[tuple[str, str], tuple[float, str]]:
@@ -103,6 +106,24 @@ def test_a_model_changes_an_alert(
     tmp_path: Path, alerts: str, expected: dict[tuple[str, str], tuple[float, str]]
 ) -> None:
     assert found(tmp_path, with_model(f"alerts: {{{alerts}}}")) == expected
+
+
+def test_gpus_have_the_built_in_thresholds_where_nothing_is_said(tmp_path: Path) -> None:
+    found = list(gpu_thresholds(read(tmp_path, ONE)))
+    assert [one.alert for one in found] == list(GPU_ALERT_NAMES)
+    for one in found:
+        alert = ALERTS[one.alert]
+        assert (one.value, one.hold) == (alert.default, alert.hold)
+        assert (one.severity,) == alert.severities
+
+
+def test_gpu_alerts_are_changed_for_all_gpus(tmp_path: Path) -> None:
+    others = ", ".join(f"{name}: off" for name in GPU_ALERT_NAMES if name != "GpuHot")
+    hot = "GpuHot: {threshold: 10, for: 1h, severity: error}"
+    text = ONE + f"gpu: {{alerts: {{{hot}, {others}}}}}\n"
+    assert list(gpu_thresholds(read(tmp_path, text))) == [
+        GpuThreshold("GpuHot", "error", Duration.parse("1h"), 10.0)
+    ]
 
 
 def test_a_threshold_says_whose_it_is(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contract.read import read_spec
 from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
-from generator.queries.recorded import RECORDED
+from generator.rules.recording import RULES as RECORDED
 from tests.generator.panels import read_asked, with_choices
 from tests.processes import ROOT
 

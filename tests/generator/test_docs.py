@@ -10,7 +10,7 @@ from contract.catalog import METRICS
 from contract.read import read_spec
 from contract.spec import Spec
 from generator.docs import CONDITIONS, render_docs
-from generator.queries.recorded import RECORDED
+from generator.rules.recording import RULES as RECORDED
 from tests.processes import ROOT
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -95,6 +95,8 @@ THRESHOLDS = {
         "HighLatencyP50",
         ["error", "1s500ms", "5m"],
     ),
+    "a threshold of GPUs, built in": ("", "GpuThrottledAndSlow", ["warning", "10%", "5m"]),
+    "an alert without a for": ("", "GpuXid", ["critical", "1h", "at once"]),
     "a quantile that nothing promises": ("", "HighLatencyP50", ["error", "off", "5m"]),
 }
 
@@ -106,6 +108,16 @@ def test_thresholds_are_those_of_defaults(
     text = f"defaults: {{{defaults}}}\nmodels: [{{name: m, version: '1', task: regression}}]\n"
     page = render_docs(spec_of(tmp_path, text))["docs/alerts.md"]
     assert [row[1:4] for row in rows(page, alert)] == [expected]
+
+
+def test_thresholds_of_gpus_are_those_of_gpu_alerts(tmp_path: Path) -> None:
+    text = (
+        "gpu: {alerts: {GpuHot: {threshold: 10, for: 1h, severity: error}, GpuIdleButHeld: off}}\n"
+        "models: [{name: m, version: '1', task: regression}]\n"
+    )
+    page = render_docs(spec_of(tmp_path, text))["docs/alerts.md"]
+    assert [row[1:4] for row in rows(page, "GpuHot")] == [["error", "10", "1h"]]
+    assert [row[1:4] for row in rows(page, "GpuIdleButHeld")] == [["info", "off", "30m"]]
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,16 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.alerts import ALERTS, MIN_REQUESTS, thresholds
+from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, gpu_thresholds, thresholds
 from contract.read import read_spec
 from contract.spec import Spec
 from generator.outputs import render
-from generator.queries.alerting import MODEL_EXPRESSIONS, STACK_EXPRESSIONS
-from generator.queries.recorded import RECORDED
+from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
 from generator.rules.alerts import alert_rules, promises
 from generator.rules.evidence import MODEL_EVIDENCE, STACK_EVIDENCE
+from generator.rules.evidence_gpu import GPU_EVIDENCE
 from generator.rules.humanized import humanize_duration, humanize_percentage
 from generator.rules.proofs import proven, render_proofs
+from generator.rules.recording import RULES as RECORDED
 from tests.processes import ROOT
 
 RULES = "prometheus/generated/rules"
@@ -38,10 +40,11 @@ def spec_of(tmp_path: Path, models: str) -> Spec:
 # What is recorded
 
 
-def test_the_recorded_series_are_what_they_say(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tests", ["recording.yml", "recording_gpu.yml"])
+def test_the_recorded_series_are_what_they_say(tests: str, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree / RULES, tmp_path / "rules")
-    shutil.copy(ROOT / "tests" / "rules" / "recording.yml", tmp_path)
-    tested = promtool("test", "rules", "recording.yml", cwd=tmp_path)
+    shutil.copy(ROOT / "tests" / "rules" / tests, tmp_path)
+    tested = promtool("test", "rules", tests, cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
@@ -57,30 +60,31 @@ def test_what_reads_a_recorded_series_stands_after_it() -> None:
     )
     for recorded in RECORDED:
         expression = recorded.expression(spec)
+        # A rule that remembers reads what it recorded itself, the last time.
+        seen.append(str(recorded))
         later = [str(r) for r in RECORDED if str(r) not in seen and str(r) in expression]
         assert later == [], recorded.name
-        seen.append(str(recorded))
 
 
 # What alerts
 
 
 def test_every_alert_has_an_expression() -> None:
-    assert {*MODEL_EXPRESSIONS, *STACK_EXPRESSIONS} == set(ALERTS)
+    assert {*MODEL_EXPRESSIONS, *GPU_EXPRESSIONS, *STACK_EXPRESSIONS} == set(ALERTS)
 
 
 def test_every_alert_can_be_proven() -> None:
-    assert {*MODEL_EVIDENCE, *STACK_EVIDENCE, "Watchdog"} == set(ALERTS)
+    assert {*MODEL_EVIDENCE, *GPU_EVIDENCE, *STACK_EVIDENCE, "Watchdog"} == set(ALERTS)
 
 
 def test_the_spec_with_everything_has_every_alert(everything: Spec) -> None:
-    of_models, of_stack = alert_rules(everything)
-    assert {rule.alert for rule in (*of_models, *of_stack)} == set(ALERTS)
+    found = {rule.alert for rules in alert_rules(everything) for rule in rules}
+    assert found == set(ALERTS)
 
 
 def test_every_rule_says_whose_it_is_what_to_do_and_where_to_look(everything: Spec) -> None:
-    of_models, of_stack = alert_rules(everything)
-    for rule in (*of_models, *of_stack):
+    of_models, of_gpus, of_stack = alert_rules(everything)
+    for rule in (*of_models, *of_gpus, *of_stack):
         assert {"summary", "description", "runbook_url", "dashboard_url"} <= set(rule.annotations)
         assert rule.annotations["runbook_url"].endswith(f"/runbooks/{rule.alert}")
         assert "severity" in rule.labels
@@ -109,6 +113,35 @@ def test_an_alert_that_is_off_for_every_model_has_no_rule(tmp_path: Path) -> Non
         tmp_path, '  - {name: m, version: "1", task: regression, alerts: {TargetDown: off}}\n'
     )
     assert "TargetDown" not in {rule.alert for rule in alert_rules(spec)[0]}
+
+
+def test_an_alert_of_gpus_is_what_models_yaml_says_of_it(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression}]\n'
+        "gpu: {alerts: {GpuHot: {threshold: 12.5, for: 90s, severity: error}, GpuLost: off,"
+        " GpuMemoryFilling: {threshold: 2h}, GpuIdleButHeld: {threshold: 3%}}}\n"
+    )
+    spec = read_spec(tmp_path / "models.yaml")
+    rules = {rule.alert: rule for rule in alert_rules(spec)[1]}
+    assert "GpuLost" not in rules
+    hot = rules["GpuHot"]
+    assert (str(hot.hold), hot.labels["severity"]) == ("1m30s", "error")
+    assert "< 12.5)" in hot.expression
+    assert hot.annotations["threshold"] == "12.5"
+    assert hot.annotations["threshold_set_by"] == "gpu.alerts.GpuHot.threshold"
+    assert "< 7200\n" in rules["GpuMemoryFilling"].expression
+    assert rules["GpuMemoryFilling"].annotations["threshold"] == "2h 0m 0s"
+    assert "< 0.03)" in rules["GpuIdleButHeld"].expression
+
+
+def test_without_any_alert_of_gpus_the_rules_are_still_rules(tmp_path: Path) -> None:
+    off = ", ".join(f"{name}: off" for name in GPU_EXPRESSIONS)
+    (tmp_path / "models.yaml").write_text(
+        f'models: [{{name: m, version: "1", task: regression}}]\ngpu: {{alerts: {{{off}}}}}\n'
+    )
+    rules = render(read_spec(tmp_path / "models.yaml"), ["prometheus"])[f"{RULES}/alerts.yml"]
+    (tmp_path / "alerts.yml").write_text(rules)
+    assert promtool("check", "rules", "alerts.yml", cwd=tmp_path).returncode == 0
 
 
 def test_a_time_scale_shortens_windows_and_fors_and_leaves_thresholds(everything: Spec) -> None:
@@ -148,7 +181,8 @@ def test_every_rule_has_a_proof(everything: Spec) -> None:
         for test in yaml.safe_load(text)["tests"]
     ]
     fires = [name for name in names if name.endswith("waits, fires and resolves")]
-    assert len(fires) == len(promises(everything)) + len(STACK_EVIDENCE)
+    of_gpus = len(list(gpu_thresholds(everything)))
+    assert len(fires) == len(promises(everything)) + of_gpus + len(STACK_EVIDENCE)
     assert len(set(names)) == len(names)
 
 
@@ -169,7 +203,22 @@ def drop_the_hold(rule: dict[str, Any]) -> bool:
     return rule.pop("for", "1s") not in ("1s", "1m30s")
 
 
+def with_literal(rule: dict[str, Any], change: Callable[[str, float], str]) -> bool:
+    """Change a rule of GPUs in its first comparison with a number, which is its threshold."""
+    if rule["alert"] not in GPU_EXPRESSIONS:
+        return False
+    rule["expr"] = re.sub(
+        r"(?<=[\n ])([<>]) ([0-9.]+)",
+        lambda found: change(found[1], float(found[2])),
+        rule["expr"],
+        count=1,
+    )
+    return True
+
+
 def flip_the_comparison(rule: dict[str, Any]) -> bool:
+    if with_literal(rule, lambda sign, limit: f"{'<' if sign == '>' else '>'} {limit}"):
+        return True
     old = rule["expr"]
     flipped = {"> on": "< on", "< on": "> on", "== 0": "== 1", "absent(": "absent(absent("}
     for one, other in flipped.items():
@@ -192,6 +241,11 @@ def lower_the_guard(rule: dict[str, Any]) -> bool:
 
 
 def raise_the_threshold(rule: dict[str, Any]) -> bool:
+    def later(sign: str, limit: float) -> str:
+        return f"{sign} {limit * (1.1 if sign == '>' else 0.9) or 1}"
+
+    if rule["alert"] != "GpuLost" and with_literal(rule, later):
+        return True
     old = rule["expr"]
     rule["expr"] = old.replace(
         "model:ml_alert_threshold{", f"{0.9 if '< on' in old else 1.1} * model:ml_alert_threshold{{"
@@ -200,6 +254,11 @@ def raise_the_threshold(rule: dict[str, Any]) -> bool:
 
 
 def lower_the_threshold(rule: dict[str, Any]) -> bool:
+    def sooner(sign: str, limit: float) -> str:
+        return f"{sign} {limit * (0.9 if sign == '>' else 1.1) or -1}"
+
+    if with_literal(rule, sooner):
+        return True
     old = rule["expr"]
     rule["expr"] = old.replace("model:ml_alert_threshold{", "0.9 * model:ml_alert_threshold{")
     return "model:ml_alert_threshold{" in old and rule["alert"] != "TargetDown"
@@ -217,6 +276,19 @@ def ignore_the_verdict(rule: dict[str, Any]) -> bool:
     return bool(verdict)
 
 
+def ignore_how_full_it_is(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace(f"> {NEARLY_FULL:g})", "> 0)")
+    return bool(rule["expr"] != old)
+
+
+def blame_whoever_holds_nothing(rule: dict[str, Any]) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace('{model_name!="none"}', "")
+    # The other rule with it asks for the model's latency, which no model has none of.
+    return bool(rule["expr"] != old and rule["alert"] == "GpuIdleButHeld")
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_hold,
     flip_the_comparison,
@@ -226,6 +298,8 @@ MUTATIONS: list[Mutation] = [
     lower_the_threshold,
     change_the_severity,
     ignore_the_verdict,
+    ignore_how_full_it_is,
+    blame_whoever_holds_nothing,
 ]
 
 
