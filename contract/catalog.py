@@ -317,6 +317,68 @@ SIDECAR_REJECTED: Final = _counter(
     "Events and requests refused: decode, field, model, size.",
 )
 
+# The proxy
+
+PROXY_REQUESTS: Final = _counter(
+    "ml_proxy_requests_total",
+    ("kind",),
+    Exporter.SIDECAR,
+    "Requests at the proxy: inference, other, or refused because they were not right HTTP.",
+)
+PROXY_UNREAD: Final = _counter(
+    "ml_proxy_unread_total",
+    ("reason",),
+    Exporter.SIDECAR,
+    "Inference bodies forwarded but not read: size, encoding, body (not its protocol), "
+    "dropped (the sidecar was too slow), error (a fault of the sidecar).",
+)
+PROXY_UPSTREAM_FAILURES: Final = _counter(
+    "ml_proxy_upstream_failures_total",
+    ("reason",),
+    Exporter.SIDECAR,
+    "Requests that the upstream gave no whole answer to: connect, timeout, closed, malformed.",
+)
+PROXY_CONNECTIONS: Final = _gauge(
+    "ml_proxy_connections",
+    (),
+    Exporter.SIDECAR,
+    "Connections of clients that the proxies have open.",
+)
+PROXY_RESTARTS: Final = _counter(
+    "ml_proxy_restarts_total",
+    (),
+    Exporter.SIDECAR,
+    "Times that a forwarding process ended by itself and was started again.",
+)
+CLOUD_EVENTS: Final = _counter(
+    "ml_cloudevents_total",
+    ("result",),
+    Exporter.SIDECAR,
+    "Events of KServe's logger: joined (a request and its response), unmatched (the other half "
+    "never came), rejected.",
+)
+
+# The upstream
+
+MODEL_LOADED: Final = _gauge(
+    "ml_model_loaded",
+    MODEL,
+    Exporter.SIDECAR,
+    "1 where the last probe found the model ready at its upstream, else 0; absent without one.",
+)
+UPSTREAM_PROBES: Final = _counter(
+    "ml_upstream_probes_total",
+    MODEL,
+    Exporter.SIDECAR,
+    "Probes of the health of a model's upstream.",
+)
+UPSTREAM_PROBE_FAILURES: Final = _counter(
+    "ml_upstream_probe_failures_total",
+    MODEL,
+    Exporter.SIDECAR,
+    "Probes that found no model ready; over ml_upstream_probes_total: 1 - availability.",
+)
+
 # Drift and promises
 
 FEATURE_DRIFT_SCORE: Final = _gauge(

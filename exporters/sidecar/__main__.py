@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from starlette.applications import Starlette
 
 from contract import logs
 from contract.options import add_spec_arguments, read_spec_by
@@ -16,6 +19,8 @@ from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.proxy.supervise import ProxyError
+from exporters.sidecar.proxy.upstreams import Upstreams
 from exporters.sidecar.web import routes
 
 __all__ = ["main"]
@@ -44,16 +49,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in layout.notes:
             log.info("counts_less", model=layout.model.name, reason=note)
     intake = Intake(layouts)
+    try:
+        upstreams = Upstreams(
+            intake,
+            spec,
+            names=options.model,
+            listen=options.proxy_listen,
+            log_format=options.log_format,
+        )
+    except ProxyError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     exposition = Exposition(intake)
     own = Own("sidecar")
 
     def collect() -> Sequence[Family]:
         with own.collecting():
-            return list(exposition.families())
+            return [*upstreams.families(), *exposition.families()]
 
-    return serve(
-        app(own, collect, routes=routes(intake)), options.listen, socket_path=options.socket
-    )
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with upstreams.running():
+            yield
+
+    own_routes = [*routes(intake), *upstreams.routes()]
+    application = app(own, collect, routes=own_routes, lifespan=lifespan)
+    return serve(application, options.listen, socket_path=options.socket)
 
 
 class _UnknownModelError(ValueError):
@@ -106,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="PATH",
         help="answer on this Unix socket too; its owner and group may connect",
+    )
+    command.add_argument(
+        "--proxy-listen",
+        metavar="HOST:PORT",
+        help="forward from this address to the models' upstream, instead of from serving.proxy",
     )
     add_serve_arguments(command, listen="127.0.0.1:9101")
     return parser

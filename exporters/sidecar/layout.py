@@ -108,6 +108,8 @@ class Layout:
     categories: Mapping[str, Categories]
     notes: tuple[str, ...] = ()
     features: frozenset[str] = field(default_factory=frozenset)
+    columns: tuple[str, ...] = ()
+    """The features in the order of the profile, for rows that come without names."""
 
     @classmethod
     def of(cls, model: Model, profile: Profile | None) -> Layout:
@@ -136,6 +138,7 @@ class Layout:
             },
             notes=_notes(profile, classifies, known=bool(classes or edges)),
             features=frozenset(features),
+            columns=tuple(features),
         )
 
     @property
