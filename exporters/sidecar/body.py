@@ -6,17 +6,19 @@ by field, to say what is wrong where and to keep the good events.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
 from exporters.sidecar.event import WANTED, Event, Label, Reason, Refusal
+from exporters.sidecar.shape import Shape
 
 __all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "shown"]
 
@@ -37,6 +39,11 @@ _MALFORMED = (msgspec.DecodeError, json.JSONDecodeError, UnicodeError)
 _DEEP = "is nested too deeply"
 _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _NAMES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+# Only a hint: what is decoded says for itself which model it is of.
+_MODEL: Final = re.compile(rb'"model_name"\s*:\s*"([^"\\]*)"')
+_MODEL_WITHIN: Final = 4096
 
 
 class BodyError(ValueError):
@@ -62,7 +69,8 @@ class Decoded(Generic[T]):
 class Reader(Generic[T]):
     """Reads bodies of one kind of event."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], shapes: Mapping[str, Shape] | None = None) -> None:
+        """`shapes` are the models whose events are decoded faster, by name."""
         # Unknown fields are not refused, so that a newer client may talk to an older sidecar.
         # Forbidding them at first sends such events down the slower path, which notes the names.
         strict = msgspec.defstruct("Strict", [], bases=(kind,), forbid_unknown_fields=True)
@@ -72,6 +80,7 @@ class Reader(Generic[T]):
         )
         self._lenient: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._kind: type[T] = kind
+        self._shapes = {name.encode(): shape for name, shape in (shapes or {}).items()}
         self._fields = {item.name: item for item in msgspec.structs.fields(kind)}
 
     def read(self, body: bytes, *, lines: bool = False) -> Decoded[T]:
@@ -85,8 +94,9 @@ class Reader(Generic[T]):
         return decoded
 
     def _read(self, body: bytes, lines: bool) -> Decoded[T]:
+        shape = self._find_shape(body)
         try:
-            return self._decode(body, lines)
+            return self._decode(body, lines, shape)
         except msgspec.ValidationError:
             pass
         except _MALFORMED as error:
@@ -95,48 +105,71 @@ class Reader(Generic[T]):
             if not lines:
                 raise
         if lines:
-            return self._sort([line for line in body.split(b"\n") if line.strip()])
+            return self._sort([line for line in body.split(b"\n") if line.strip()], shape)
         if not _is_list(body):
-            decoded = self._sort([body])
+            decoded = self._sort([body], shape)
             decoded.single = True
             return decoded
         try:
-            return self._sort(_RAWS.decode(body))
+            return self._sort(_RAWS.decode(body), shape)
         except _MALFORMED as error:
             raise BodyError(f"is not JSON: {error}") from None
 
-    def _decode(self, body: bytes, lines: bool) -> Decoded[T]:
+    def _find_shape(self, body: bytes) -> Shape | None:
+        """The shape of the model that the first event names."""
+        if not self._shapes:
+            return None
+        found = _MODEL.search(body, 0, _MODEL_WITHIN)
+        return self._shapes.get(found[1]) if found else None
+
+    def _decoders(
+        self, shape: Shape | None
+    ) -> tuple[msgspec.json.Decoder[T], msgspec.json.Decoder[list[T]]]:
+        if shape is None:
+            return self._one, self._many
+        # Shapes are given to readers of events alone, which the type checker can't know.
+        decoders: Any = (shape.one, shape.many)
+        return cast("tuple[msgspec.json.Decoder[T], msgspec.json.Decoder[list[T]]]", decoders)
+
+    def _decode(self, body: bytes, lines: bool, shape: Shape | None) -> Decoded[T]:
         """The body in one typed decode, when all of it is right."""
+        one, many = self._decoders(shape)
         if lines:
-            events = self._one.decode_lines(body)
+            events = one.decode_lines(body)
         elif _is_list(body):
-            events = self._many.decode(body)
+            events = many.decode(body)
         else:
-            return Decoded([self._one.decode(body)], range(1), single=True)
+            return Decoded([one.decode(body)], range(1), single=True)
         _check_number(len(events))
         return Decoded(events, range(len(events)))
 
-    def _sort(self, pieces: Sequence[bytes | msgspec.Raw]) -> Decoded[T]:
+    def _sort(
+        self, pieces: Sequence[bytes | msgspec.Raw], shape: Shape | None = None
+    ) -> Decoded[T]:
         """Read the events of a body one by one."""
         _check_number(len(pieces))
         indices: list[int] = []
         decoded: Decoded[T] = Decoded([], indices)
         for index, piece in enumerate(pieces):
             try:
-                event = self._read_one(piece, decoded.ignored)
+                event = self._read_one(piece, decoded.ignored, shape)
             except _EventError as error:
                 decoded.refusals.append(Refusal(index, error.reason, tuple(error.problems)))
             else:
                 decoded.events.append(event)
                 indices.append(index)
+        if shape is not None:
+            shape.learn_from(decoded.events)
         return decoded
 
-    def _read_one(self, piece: bytes | msgspec.Raw, ignored: Counter[str]) -> T:
+    def _read_one(
+        self, piece: bytes | msgspec.Raw, ignored: Counter[str], shape: Shape | None
+    ) -> T:
         try:
-            try:
-                return self._one.decode(piece)
-            except msgspec.ValidationError:
-                return self._read_loosely(piece, ignored)
+            for one in (self._decoders(shape)[0], self._one) if shape else (self._one,):
+                with contextlib.suppress(msgspec.ValidationError):
+                    return one.decode(piece)
+            return self._read_loosely(piece, ignored)
         except _MALFORMED as error:
             raise _EventError([("", f"is not JSON: {error}")], "decode") from None
         except RecursionError:

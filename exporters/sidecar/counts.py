@@ -6,21 +6,24 @@ something goes wrong, and counts of another process or another file can be added
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
-from operator import attrgetter, itemgetter
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, cast
 
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from contract.profile import count_numeric
 from exporters.sidecar.event import MAX_MAGNITUDE, STATUSES, Event, Value
 from exporters.sidecar.layout import BATCH_EDGES, STAGES, Categories, Layout, Numbers
+from exporters.sidecar.shape import Features, Row
 
-__all__ = ["RESULTS", "Counts", "Histogram", "count_events"]
+__all__ = ["RESULTS", "Counts", "Histogram", "Rows", "count_events", "count_rows"]
 
 RESULTS: Final = ("matched", "unmatched", "duplicate")
 """What can come of a label."""
@@ -123,39 +126,116 @@ class Counts:
 
 def count_events(layout: Layout, events: Sequence[Event]) -> Counts:
     """The counts of admitted events of one model version; labels are not among them."""
+    return count_rows(layout, Rows.of(events)) if events else Counts.zero(layout)
+
+
+class Rows:
+    """Events of one model version, field by field; each field is a tuple in their order."""
+
+    __slots__ = ("_columns", "size")
+
+    _PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
+
+    def __init__(self, columns: Sequence[tuple[Any, ...]]) -> None:
+        self._columns = columns
+        self.size = len(columns[0])
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Rows:
+        """The fields of events; at least one."""
+        return cls(list(zip(*map(astuple, events), strict=True)))
+
+    @classmethod
+    def chained(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = zip(*(part._columns for part in parts), strict=True)
+        return cls([tuple(chain.from_iterable(own)) for own in columns])
+
+    def column(self, name: str) -> tuple[Any, ...]:
+        """A field of all events."""
+        return self._columns[self._PLACES[name]]
+
+    def present(self, name: str) -> Sequence[Any]:
+        """The values of a field where it has one."""
+        column = self.column(name)
+        absent = column.count(None)
+        if not absent:
+            return column
+        if absent == len(column):
+            return ()
+        return [value for value in column if value is not None]
+
+    def slices(self, size: int) -> Iterator[Rows]:
+        """These rows, at most `size` at a time."""
+        for start in range(0, self.size, size):
+            yield Rows([own[start : start + size] for own in self._columns])
+
+
+def count_rows(layout: Layout, rows: Rows) -> Counts:
+    """As count_events does, from the fields of events."""
     counts = Counts.zero(layout)
-    found = Counter(map(attrgetter("status"), events))
-    counts.statuses += [found[status] for status in STATUSES]
-    counts.latency = Histogram.over(layout.latency_edges, _present(events, "latency_seconds"))
-    counts.batch_size = Histogram.over(BATCH_EDGES, _present(events, "batch_size"))
-    counts.confidence = Histogram.over(layout.confidence_edges, _present(events, "confidence"))
-    predictions = _present(events, "prediction")
+    statuses = rows.column("status")
+    counts.statuses += [statuses.count(status) for status in STATUSES]
+    counts.latency = Histogram.over(layout.latency_edges, rows.present("latency_seconds"))
+    counts.batch_size = Histogram.over(BATCH_EDGES, rows.present("batch_size"))
+    counts.confidence = Histogram.over(layout.confidence_edges, rows.present("confidence"))
+    predictions = rows.present("prediction")
     if layout.classifies:
         counts.classes = _count_places(layout.classes, predictions, 1)
     elif layout.value_edges:
         counts.value = Histogram.over(layout.value_edges, predictions)
-    _count_stages(layout, counts, _present(events, "stages"))
-    rows = _present(events, "features")
-    if rows:
-        if layout.numbers.names:
-            _count_numbers(layout.numbers, counts, rows)
-        for index, (name, known) in enumerate(layout.categories.items()):
-            values = [row.get(name) for row in rows]
-            present = [value for value in values if value is not None]
-            counts.categories[index] = _count_places(known, present, 2)
-            counts.categories[index][-1] = len(values) - len(present)
+    if stages := rows.present("stages"):
+        _count_stages(layout, counts, stages)
+    if features := rows.present("features"):
+        _count_features(layout, counts, features)
     return counts
 
 
-def _present(events: Sequence[Event], name: str) -> list[Any]:
-    return [value for value in map(attrgetter(name), events) if value is not None]
+def _count_features(layout: Layout, counts: Counts, rows: Sequence[Row]) -> None:
+    kinds = set(map(type, rows))
+    if len(kinds) > 1:
+        for kind in kinds:
+            part = Counts.zero(layout)
+            _count_features(layout, part, [row for row in rows if type(row) is kind])
+            counts.add(part)
+        return
+    kind = kinds.pop()
+    read: Callable[[str], Sequence[Value]]
+    if issubclass(kind, Features):
+        places = kind.places
+        table = list(map(astuple, cast("Sequence[Features]", rows)))
+        if layout.numbers.names:
+            _count_numbers(layout.numbers, counts, *_read_table(layout.numbers, kind, table))
+
+        def read(name: str) -> Sequence[Value]:
+            return list(map(itemgetter(places[name]), table))
+
+    else:
+        if layout.numbers.names:
+            _count_numbers(layout.numbers, counts, *_read_numbers(layout.numbers, rows))
+
+        def read(name: str) -> Sequence[Value]:
+            return [row.get(name) for row in rows]
+
+    for index, (name, known) in enumerate(layout.categories.items()):
+        values = read(name)
+        present = [value for value in values if value is not None]
+        counts.categories[index] = _count_places(known, present, 2)
+        counts.categories[index][-1] = len(values) - len(present)
 
 
-def _count_places(known: Categories, values: Sequence[float | str | bool], beyond: int) -> Counted:
+def _count_places(known: Categories, values: Sequence[Any], beyond: int) -> Counted:
     """Counts by category, with `beyond` places after the names."""
-    place, get, other = known.place, known.places.get, known.other
-    places = [get(value, other) if type(value) is str else place(value) for value in values]
-    return np.bincount(np.array(places, dtype=np.intp), minlength=len(known.names) + beyond)
+    counts = _zeros(len(known.names) + beyond)
+    # Among texts alone, values that are equal are the same one: 1, 1.0 and True are not.
+    if set(map(type, values)) <= {str}:
+        for value, count in Counter(values).items():
+            counts[known.places.get(value, known.other)] += count
+        return counts
+    places = [known.place(value) for value in values]
+    return counts + np.bincount(np.array(places, dtype=np.intp), minlength=len(counts))
 
 
 def _count_stages(layout: Layout, counts: Counts, found: Iterable[dict[str, float]]) -> None:
@@ -167,30 +247,54 @@ def _count_stages(layout: Layout, counts: Counts, found: Iterable[dict[str, floa
     counts.stages = [Histogram.over(layout.latency_edges, own) for own in seconds]
 
 
-def _count_numbers(numbers: Numbers, counts: Counts, rows: Sequence[dict[str, Value]]) -> None:
-    values, invalid = _read_numbers(numbers, rows)
+def _count_numbers(
+    numbers: Numbers, counts: Counts, values: NDArray[np.float64], invalid: Counted
+) -> None:
+    """Count `values`, shape [rows, features]; NaN where missing or `invalid`."""
+    absent = np.isnan(values)
     beyond = np.abs(values) > MAX_MAGNITUDE
     if beyond.any():
-        values[beyond] = np.nan
-        invalid += beyond.sum(axis=0)
+        absent |= beyond
+        invalid = invalid + beyond.sum(axis=0)
     # Comparing with each edge in turn is faster than a search as long as there are few edges.
-    places = np.zeros(values.shape, dtype=np.intp)
+    narrow = len(numbers.edges) < 256
+    bins = np.zeros(values.shape, dtype=np.uint8 if narrow else np.intp)
     for edges in numbers.edges:
-        places += values > edges
-    places += numbers.starts
-    absent = np.isnan(values)
+        above = values > edges
+        bins += above.view(np.uint8) if narrow else above
+    places = bins + numbers.starts
     if absent.any():
         places = np.where(absent, numbers.missing, places)
-        values[absent] = 0.0
+        values = np.where(absent, 0.0, values)
     counts.numbers = np.bincount(places.ravel(), minlength=numbers.size)
     counts.numbers[numbers.missing] -= invalid
     counts.number_totals = values.sum(axis=0)
     counts.number_invalid = invalid
 
 
-def _read_numbers(
-    numbers: Numbers, rows: Sequence[dict[str, Value]]
+def _read_table(
+    numbers: Numbers, kind: type[Features], table: Sequence[tuple[Any, ...]]
 ) -> tuple[NDArray[np.float64], Counted]:
+    """The values of features that were decoded into `kind`; see _read_numbers."""
+    wanted = [kind.places[name] for name in numbers.names]
+    width = len(wanted)
+    if wanted != list(range(len(table[0]))):
+        table = (
+            [row[:width] for row in table]
+            if wanted == list(range(width))
+            else [tuple(row[place] for place in wanted) for row in table]
+        )
+    if max(wanted) >= kind.numbers:  # a number in this version, a category in another
+        return _read_flat(numbers, list(chain.from_iterable(table)))
+    try:
+        pack = struct.Struct(f"{width}d").pack
+        flat = np.frombuffer(b"".join([pack(*row) for row in table]))
+    except struct.error:  # a None, which is NaN to NumPy
+        flat = np.array(list(chain.from_iterable(table)), dtype=np.float64)
+    return flat.reshape(len(table), width), _zeros(width)
+
+
+def _read_numbers(numbers: Numbers, rows: Sequence[Row]) -> tuple[NDArray[np.float64], Counted]:
     """The values, shape [rows, features], NaN where there is none; and how many are no numbers."""
     names = numbers.names
     flat: list[Any]
@@ -203,7 +307,12 @@ def _read_numbers(
         )
     except KeyError:
         flat = [row.get(name) for row in rows for name in names]
-    invalid = _zeros(len(names))
+    return _read_flat(numbers, flat)
+
+
+def _read_flat(numbers: Numbers, flat: list[Any]) -> tuple[NDArray[np.float64], Counted]:
+    width = len(numbers.names)
+    invalid = _zeros(width)
     try:
         if not _NUMBERS.issuperset(map(type, flat)):
             raise TypeError
@@ -212,9 +321,9 @@ def _read_numbers(
         wrong = [place for place, value in enumerate(flat) if not _is_number(value)]
         for place in wrong:
             flat[place] = None
-        invalid += np.bincount(np.array(wrong) % len(names), minlength=len(names))
+        invalid += np.bincount(np.array(wrong) % width, minlength=width)
         values = np.array(flat, dtype=np.float64)
-    return values.reshape(len(rows), len(names)), invalid
+    return values.reshape(-1, width), invalid
 
 
 def _is_number(value: Value) -> bool:

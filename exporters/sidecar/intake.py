@@ -17,6 +17,7 @@ from exporters.sidecar.event import Event, Label, Refusal
 from exporters.sidecar.labels import Labels
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.process import Processes
+from exporters.sidecar.shape import Shape
 from exporters.sidecar.tally import Tally, note
 
 __all__ = ["REASONS", "Intake", "Outcome", "Refused"]
@@ -56,6 +57,8 @@ class Intake:
     ignored_fields: Counter[str] = field(default_factory=Counter)
     tallies: tuple[Tally, ...] = ()
     labels: dict[str, Labels] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    """How the events of each model are decoded, by its name."""
     processes: Processes = field(default_factory=Processes)
     _by_key: dict[tuple[str, str | None], Tally] = field(default_factory=dict)
 
@@ -68,6 +71,10 @@ class Intake:
             name, version = tally.layout.model.key
             self._by_key[name, version] = tally
             self._by_key[name, None] = tally
+        self.shapes = {
+            name: Shape([layout for layout in self.layouts if layout.model.name == name])
+            for name in self.labels
+        }
 
     def take_predictions(self, decoded: Decoded[Event], path: str = "") -> Outcome:
         """Count prediction events."""
@@ -158,10 +165,10 @@ def _grouped(
 ) -> Iterable[tuple[tuple[str, str | None], Sequence[int], Sequence[Event]]]:
     """The events by model and version."""
     events, indices = decoded.events, decoded.indices
+    names = {event.model_name for event in events}
+    if len(names) == len({event.model_version for event in events}) == 1:
+        return [((events[0].model_name, events[0].model_version), indices, events)]
     keys = [(event.model_name, event.model_version) for event in events]
-    distinct = set(keys)
-    if len(distinct) == 1:
-        return [(keys[0], indices, events)]
     groups: dict[tuple[str, str | None], tuple[list[int], list[Event]]]
     groups = {key: ([], []) for key in dict.fromkeys(keys)}
     for key, index, event in zip(keys, indices, events, strict=True):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
+
+from msgspec.structs import astuple
 
 from contract.profile import OTHER
 from exporters.sidecar.body import shown
-from exporters.sidecar.counts import RESULTS, Counts, count_events
+from exporters.sidecar.counts import RESULTS, Counts, Rows, count_rows
 from exporters.sidecar.event import WANTED, Event, Label
 from exporters.sidecar.labels import Labels
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.shape import Features, Row
 
 __all__ = ["Tally", "note"]
 
@@ -34,7 +38,8 @@ class Tally:
         self.ignored: Counter[str] = Counter()
         """Features that the profile does not know, by name; at most MAX_NAMES names."""
         self._counts = Counts.zero(layout)
-        self._waiting: list[Event] = []
+        self._waiting: list[Rows] = []
+        self._waits = 0
 
     @property
     def version(self) -> str:
@@ -80,22 +85,34 @@ class Tally:
         return not kinds <= {float, type(None)}
 
     def take(self, events: Sequence[Event]) -> None:
-        """Count events that nothing is wrong with."""
+        """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
+        rows = Rows.of(events)
+        predictions = rows.column("prediction")
+        if list in set(map(type, predictions)):
+            for event in events:
+                if isinstance(event.prediction, list):
+                    self._choose_class(event, event.prediction)
+            rows = Rows.of(events)
+        if rows.present("prediction_id") or rows.present("actual"):
+            self._keep(events)
+        self._waiting.append(rows)
+        self._waits += rows.size
+        if self._waits >= FOLD_AT:
+            self._fold()
+
+    def _keep(self, events: Sequence[Event]) -> None:
+        """Count the labels that events bring along, and keep the others for theirs."""
         kept = []
         for event in events:
             prediction = event.prediction
-            if isinstance(prediction, list):
-                prediction = self._choose_class(event, prediction)
+            assert not isinstance(prediction, list)
             if event.actual is not None:
                 self._settle(event.prediction_id, prediction, event.actual)
             elif prediction is not None and event.prediction_id is not None:
                 kept.append((event.prediction_id, self._place(prediction)))
         if kept:
             self.labels.keep(kept, self.version)
-        self._waiting += events
-        if len(self._waiting) >= FOLD_AT:
-            self._fold()
 
     def settle(self, label: Label, prediction: float) -> None:
         """Count a label that belongs to `prediction`, a class's place or a value."""
@@ -148,33 +165,39 @@ class Tally:
         assert isinstance(prediction, float)
         return prediction
 
-    def _choose_class(self, event: Event, probabilities: Sequence[float]) -> str:
+    def _choose_class(self, event: Event, probabilities: Sequence[float]) -> None:
         """Make one class of a list of probabilities, in the order of the profile's classes."""
         place = _likeliest(probabilities)
         names = self.layout.classes.names
         event.prediction = names[place] if names else OTHER
         if event.confidence is None:
             event.confidence = probabilities[place]
-        return event.prediction
 
     def _fold(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        # In slices, since a table of all events and features would take much memory.
-        for start in range(0, len(waiting), FOLD_AT):
-            events = waiting[start : start + FOLD_AT]
-            counts = count_events(self.layout, events)
-            self._counts.add(counts)
-            self._note_ignored(events, sum(counts.missing(self.layout).values()))
-
-    def _note_ignored(self, events: Sequence[Event], missing: int) -> None:
-        rows = [event.features for event in events if event.features is not None]
-        known = self.layout.features
-        # Looking at every name takes longer than counting its value, and there rarely is another.
-        if sum(map(len, rows)) == len(rows) * len(known) - missing:
+        if not self._waiting:
             return
-        for row in rows:
-            for name in row.keys() - known:
-                note(self.ignored, name)
+        rows, self._waiting, self._waits = Rows.chained(self._waiting), [], 0
+        # In slices, since a table of all events and features would take much memory.
+        for part in rows.slices(FOLD_AT) if rows.size > FOLD_AT else (rows,):
+            counts = count_rows(self.layout, part)
+            self._counts.add(counts)
+            self._note_ignored(part.present("features"), sum(counts.missing(self.layout).values()))
+
+    def _note_ignored(self, rows: Sequence[Row], missing: int) -> None:
+        known = self.layout.features
+        if len(set(map(type, rows))) == 1 and isinstance(rows[0], Features):
+            # Other versions of the model may know more names than this one.
+            unknown = {n: p for n, p in rows[0].places.items() if n not in known}
+            if unknown:
+                table = [*map(astuple, cast("Sequence[Features]", rows))]
+                for name, place in unknown.items():
+                    if count := sum(row[place] is not None for row in table):
+                        note(self.ignored, name, count)
+        # Looking at every name takes longer than counting its value, and there rarely is another.
+        elif sum(map(len, rows)) != len(rows) * len(known) - missing:
+            for row in rows:
+                for name in row.keys() - known:
+                    note(self.ignored, name)
 
 
 def note(names: Counter[str], name: str, count: int = 1) -> None:

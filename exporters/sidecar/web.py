@@ -44,7 +44,7 @@ def routes(intake: Intake) -> list[BaseRoute]:
         return Response(msgspec.json.encode(found), media_type="application/json", headers=headers)
 
     return [
-        _posted("/v1/predictions", intake, Reader(Event), intake.take_predictions),
+        _posted("/v1/predictions", intake, Reader(Event, intake.shapes), intake.take_predictions),
         _posted("/v1/labels", intake, Reader(Label), intake.take_labels),
         _reported("/v1/process", intake),
         Route("/v1/status", status),
