@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import multiprocessing
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,79 @@ def test_what_was_recorded_without_a_sidecar_arrives_when_it_comes(
     assert monitor.dropped == 0
 
 
+def age(event: dict[str, Any]) -> int:
+    found = event["features"]["age"]
+    assert isinstance(found, int)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "refuses", "lost"),
+    [
+        (
+            "a body that cannot be read",
+            lambda batch: 400 * any(age(own) == 7 for own in batch),
+            [7],
+        ),
+        ("two of them", lambda batch: 400 * any(age(own) in {0, 49} for own in batch), [0, 49]),
+        ("batches of more than three", lambda batch: 413 * (len(batch) > 3), []),
+        (
+            "one event that is too large",
+            lambda batch: 413 * any(age(own) == 9 for own in batch),
+            [9],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_of_a_refused_batch_only_what_it_is_about_is_lost(
+    sidecar: Recorder, what: str, refuses: Callable[[list[Any]], int], lost: list[int]
+) -> None:
+    sidecar.refuses = refuses
+    monitor = Monitor(sidecar.url, flush_interval=NEVER)
+    infer(monitor, 50)
+    assert monitor.flush(PATIENCE)
+    assert [age(event) for event in sidecar.predictions] == [n for n in range(50) if n not in lost]
+    assert (monitor.sent, monitor.rejected) == (50 - len(lost), len(lost))
+    sidecar.refuses = lambda _: 0
+    infer(monitor, 100)
+    assert monitor.flush(PATIENCE)
+    infer(monitor, 100)
+    assert monitor.flush(PATIENCE)
+    assert len(sidecar.batches[-1][1]) > 3, "batches grow again"
+    monitor.close()
+
+
+def test_what_arrived_of_a_halved_batch_is_not_sent_again(sidecar: Recorder) -> None:
+    seen: list[int] = []
+
+    def first_half_then_away(batch: list[Any]) -> int:
+        seen.append(len(batch))
+        return 413 if len(batch) > 5 else 503 if len(seen) == 3 else 0
+
+    sidecar.refuses = first_half_then_away
+    monitor = Monitor(sidecar.url, flush_interval=0.01, batch_size=10)
+    infer(monitor, 10)
+    assert monitor.flush(PATIENCE)
+    assert [age(event) for event in sidecar.predictions] == list(range(10))
+    monitor.close()
+
+
+def test_large_events_travel_in_smaller_batches(monitor: Monitor, sidecar: Recorder) -> None:
+    for number in range(5):
+        with monitor.inference("fraud") as call:
+            call.record(features={"age": number, "text": "x" * 400_000})
+    assert monitor.flush(PATIENCE)
+    assert [len(batch) for _, batch in sidecar.batches] == [2, 2, 1]
+
+
+def test_what_is_recorded_after_the_block_is_not_sent(monitor: Monitor, sidecar: Recorder) -> None:
+    with monitor.inference("fraud") as call:
+        call.record(prediction=1)
+    call.record(prediction=2)
+    assert monitor.flush(PATIENCE)
+    assert sidecar.predictions[0]["prediction"] == 1
+
+
 @pytest.mark.parametrize(
     ("status", "kept"),
     [(503, True), (500, True), (429, True), (401, True), (400, False), (404, False), (413, False)],
@@ -238,6 +312,7 @@ def test_events_that_the_sidecar_refuses_are_counted_and_said(
     assert "features.age" in caplog.text
 
 
+@pytest.mark.parametrize("loaded", ["json", "msgspec", "orjson"])
 @pytest.mark.parametrize(
     ("value", "sent"),
     [
@@ -252,14 +327,48 @@ def test_events_that_the_sidecar_refuses_are_counted_and_said(
     ],
 )
 def test_values_of_numerics_travel_as_plain_json(
-    monitor: Monitor, sidecar: Recorder, value: Any, sent: Any
+    monitor: Monitor,
+    sidecar: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    loaded: str,
+    value: Any,
+    sent: Any,
 ) -> None:
+    importlib.import_module(loaded)
+    for other in {"msgspec", "orjson"} - {loaded}:
+        monkeypatch.delitem(sys.modules, other, raising=False)
     with monitor.inference("fraud") as call:
         call.record(prediction=value, features={"x": value})
     assert monitor.flush(PATIENCE)
     (event,) = sidecar.predictions
     assert event["prediction"] == sent
     assert event["features"] == {"x": sent}
+
+
+@pytest.mark.parametrize("loaded", ["json", "msgspec", "orjson"])
+def test_whatever_writes_the_json_it_says_the_same(
+    monitor: Monitor, sidecar: Recorder, monkeypatch: pytest.MonkeyPatch, loaded: str
+) -> None:
+    importlib.import_module(loaded)
+    for other in {"msgspec", "orjson"} - {loaded}:
+        monkeypatch.delitem(sys.modules, other, raising=False)
+    features: dict[Any, Any] = {
+        "ä": "ü\U0001f600",
+        "big": 2**70,
+        "tiny": 5e-324,
+        "third": 1 / 3,
+        7: 7,
+    }
+    with monitor.inference("fraud") as call:
+        call.record(features=features, prediction=(0.25, 0.75), metadata={"deep": [None, True]})
+    with monitor.inference("fraud") as call:
+        call.record(features={"x": object()})
+    assert monitor.flush(PATIENCE)
+    (event,) = sidecar.predictions
+    assert event["features"] == {str(name): value for name, value in features.items()}
+    assert event["prediction"] == [0.25, 0.75]
+    assert event["metadata"] == {"deep": [None, True]}
+    assert monitor.dropped == 1
 
 
 class Hostile:
@@ -327,14 +436,24 @@ def test_after_close_events_are_dropped_and_counted(monitor: Monitor, sidecar: R
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:9101", "ftp://127.0.0.1", "http://", "http://h:1/v1", "http://h:port"]
+    "url",
+    [
+        "127.0.0.1:9101",
+        "ftp://127.0.0.1",
+        "http://",
+        "http://h:1/v1",
+        "http://h:port",
+        "unix://s.sock",
+    ],
 )
 def test_a_url_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         Monitor(url)
 
 
-@pytest.mark.parametrize("option", ["queue_size", "batch_size", "flush_interval", "timeout"])
+@pytest.mark.parametrize(
+    "option", ["queue_size", "batch_size", "flush_interval", "report_interval", "timeout"]
+)
 def test_an_option_of_zero_is_refused(option: str) -> None:
     options: dict[str, Any] = {option: 0}
     with pytest.raises(ValueError, match="above 0"):
