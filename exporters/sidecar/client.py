@@ -26,6 +26,7 @@ Delivery is at least once: a batch whose answer got lost is sent again, with the
 from __future__ import annotations
 
 import atexit
+import codecs
 import contextlib
 import functools
 import http.client
@@ -72,6 +73,10 @@ SLICE: Final = 20e-6
 REST: Final = 1e-6
 
 _live: weakref.WeakSet[Monitor] = weakref.WeakSet()
+
+# Connecting looks for this codec, which is a module. A process that is forked while a thread of
+# its parent imports it would never find it.
+codecs.lookup("idna")
 
 
 class _UnavailableError(Exception):
