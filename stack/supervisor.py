@@ -24,6 +24,9 @@ __all__ = ["Child", "StackError", "Supervisor"]
 LAST_LINES: Final = 20
 START_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 15.0
+RESTART_SECONDS: Final = 2.0
+SETTLED_SECONDS: Final = 60.0
+"""After this long a process counts as having started well; also the longest pause."""
 
 Show = Callable[[str, str], None]
 
@@ -36,8 +39,15 @@ class Child:
     """One running process: its output goes to a log file, and its last lines are remembered."""
 
     def __init__(
-        self, process: Process, *, env: Mapping[str, str], log: Path, show: Show | None
+        self,
+        process: Process,
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        show: Show | None,
+        again: bool = False,
     ) -> None:
+        """Start it. `again` keeps what it wrote to `log` before it ended."""
         self.process = process
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
         # A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which then
@@ -57,12 +67,15 @@ class Child:
             address=process.address,
             health=process.health,
         )
-        self._reader = threading.Thread(target=self._read, args=(log, show), daemon=True)
+        self._started = time.monotonic()
+        self._reader = threading.Thread(
+            target=self._read, args=(log, "ab" if again else "wb", show), daemon=True
+        )
         self._reader.start()
 
-    def _read(self, log: Path, show: Show | None) -> None:
+    def _read(self, log: Path, mode: str, show: Show | None) -> None:
         assert self._popen.stdout is not None
-        with log.open("wb", buffering=0) as file, self._popen.stdout as output:
+        with log.open(mode, buffering=0) as file, self._popen.stdout as output:
             for raw in output:
                 file.write(raw)
                 line = raw.decode("utf-8", "replace").rstrip("\n")
@@ -73,6 +86,18 @@ class Child:
     def returncode(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
         return self._popen.poll()
+
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
+
+    def death(self) -> str:
+        """How it ended, with its last lines; empty while it runs."""
+        code = self.returncode()
+        if code is None:
+            return ""
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return f"{self.process.name} ended ({how}). Its last lines:\n{self.last_words()}"
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and whatever it started."""
@@ -131,20 +156,20 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         for last in (False, True):
             group = [self._start(process) for process in self._processes if process.last == last]
-            yield tuple(child.entry for child in self.children)
+            self.children += group
+            yield self.entries
             self._await(group)
             if self.stopping.is_set():
                 return
 
-    def _start(self, process: Process) -> Child:
-        child = Child(
+    def _start(self, process: Process, *, again: bool = False) -> Child:
+        return Child(
             process,
             env=self._env,
             log=self._logs / f"{process.name}.log",
             show=self._show.get(process.name),
+            again=again,
         )
-        self.children.append(child)
-        return child
 
     def _await(self, group: Sequence[Child]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -165,17 +190,37 @@ class Supervisor:
     def verify_alive(self) -> None:
         """Raise a StackError for the first process that has ended."""
         for child in self.children:
-            code = child.returncode()
-            if code is not None:
-                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-                raise StackError(
-                    f"{child.process.name} ended ({how}). Its last lines:\n{child.last_words()}"
-                )
+            if death := child.death():
+                raise StackError(death)
 
-    def watch(self) -> None:
-        """Return when `stopping` is set. Raises StackError when a process ends before that."""
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The processes as they are now."""
+        return tuple(child.entry for child in self.children)
+
+    def watch(self) -> Iterator[str]:
+        """Start again what ends, until `stopping` is set; yields what happened, as it happens.
+
+        The rest runs on meanwhile: that something is down is what the stack is there to tell. The
+        pause before a start doubles with every quick death.
+        """
+        pauses: dict[str, float] = {}
+        due: dict[str, float] = {}
         while not self.stopping.wait(0.5):
-            self.verify_alive()
+            for index, child in enumerate(self.children):
+                name = child.process.name
+                if child.returncode() is None:
+                    continue
+                if name not in due:
+                    before = 0.0 if child.age() > SETTLED_SECONDS else pauses.get(name, 0.0)
+                    pauses[name] = min(max(2 * before, RESTART_SECONDS), SETTLED_SECONDS)
+                    due[name] = time.monotonic() + pauses[name]
+                    yield f"{child.death()}\nThe rest runs on; {name} starts in {pauses[name]:g}s."
+                elif time.monotonic() >= due[name]:
+                    del due[name]
+                    child.signal(signal.SIGKILL)  # what it may have left in its session
+                    self.children[index] = self._start(child.process, again=True)
+                    yield f"{name} was started again."
 
     def stop(self) -> list[str]:
         """Stop everything; returns the names of what had to be killed."""

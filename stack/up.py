@@ -89,7 +89,11 @@ def _run(supervisor: Supervisor, settings: Settings) -> int:
             write_record(settings.data, Record(supervisor=me, processes=entries, ready=True))
             _say(render_addresses(entries))
             _say("Ctrl-C stops everything.")
-        supervisor.watch()
+        for news in supervisor.watch():
+            write_record(
+                settings.data, Record(supervisor=me, processes=supervisor.entries, ready=True)
+            )
+            print(news, file=sys.stderr, flush=True)
     except StackError as error:
         print(error, file=sys.stderr, flush=True)
         status = 1

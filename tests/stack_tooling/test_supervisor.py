@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 
 from stack.plan import Process
+from stack.probe import answers
 from stack.record import Record, find_process, read_record, wait_gone, write_record
 from stack.supervisor import StackError, Supervisor
+from tests.processes import eventually
 
 PYTHON = f'exec "{sys.executable}"'
 
@@ -73,6 +77,38 @@ def test_a_process_that_dies_is_named_with_its_last_lines(tmp_path: Path) -> Non
         "drift ended (exit status 7). Its last lines:\n    reading profiles\n    no profile"
     )
     assert (tmp_path / "logs" / "drift.log").read_text() == "reading profiles\nno profile\n"
+
+
+def test_what_ends_later_is_named_and_started_again_while_the_rest_runs_on(tmp_path: Path) -> None:
+    supervisor = supervise(tmp_path, server("one"), server("two"))
+    *_, (first, other) = supervisor.start()
+    try:
+        os.kill(first.pid, signal.SIGKILL)
+        events = supervisor.watch()
+        assert next(events).startswith("one ended (signal SIGKILL). Its last lines:\n")
+        assert next(events) == "one was started again."
+        again, same = supervisor.entries
+        assert (again.name, same) == ("one", other)
+        assert again.pid != first.pid
+        eventually(lambda: answers(again.health), says="the new one answers")
+    finally:
+        supervisor.stop()
+    assert [find_process(entry) for entry in (again, same)] == [None, None]
+
+
+def test_what_keeps_ending_is_started_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stack.supervisor.RESTART_SECONDS", 0.01)
+    supervisor = supervise(tmp_path, Process(name="brief", command="echo started; exit 7"))
+    list(supervisor.start())
+    try:
+        news = list(islice(supervisor.watch(), 6))
+    finally:
+        supervisor.stop()
+    pauses = [line.rpartition(" in ")[2] for line in news if " in " in line]
+    assert pauses == ["0.01s.", "0.02s.", "0.04s."]
+    assert (tmp_path / "logs" / "brief.log").read_text() == "started\n" * 4
 
 
 def test_a_process_that_ignores_sigterm_is_killed_and_named(
