@@ -214,9 +214,9 @@ _GPU_ALERTS: Final = (
         Duration.parse("5m"),
         "number",
         0,
-        "{value} of the GPUs of {instance} are missing",
-        "The GPU exporter at {instance} does not see {value} of the GPUs that models.yaml expects "
-        "there (gpu.expected), and has not seen them since it started.",
+        "{instance} misses GPUs: {value}",
+        "Of the GPUs that models.yaml expects (gpu.expected), the GPU exporter at {instance} has "
+        "not seen {value} since it started.",
     ),
     _of_gpus(
         "GpuXid",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, Alert, GpuThreshold, Scope
 from contract.catalog import METRICS, Exporter
 from contract.quantity import Duration
-from contract.spec import AlertSettings, Model, Severity, Spec
+from contract.spec import AlertSettings, Dialect, Model, Severity, Spec
 from contract.xid import RESET_CODES
 from generator.queries.alerting import (
     GPU_EXPRESSIONS,
@@ -16,6 +16,7 @@ from generator.queries.alerting import (
     STACK_EXPRESSIONS,
     Promise,
 )
+from generator.queries.compatibility import translations
 from generator.rules.recording import RULES
 from generator.text import render_template
 
@@ -122,6 +123,7 @@ def render_docs(spec: Spec) -> dict[str, str]:
             "docs/metrics.md.j2",
             exporters=exporters,
             recorded=RULES,
+            dialects=[(dialect, translations(dialect)) for dialect in get_args(Dialect)],
             cell=_cell,
             names=_names,
         ),

@@ -10,7 +10,7 @@ from contract.spec import Spec
 from generator.routes import TEMPLATES, render_notifications, render_routes
 from generator.rules.alerts import render_alerts
 from generator.rules.proofs import render_proofs
-from generator.rules.recording import render_recording
+from generator.rules.recording import render_compatibility, render_recording
 from generator.schema import render_schema
 from generator.scrape import render_scrape
 from generator.verify import verify_alertmanager, verify_prometheus
@@ -22,9 +22,11 @@ _ALERTMANAGER: Final = "alertmanager/generated"
 
 
 def _prometheus(spec: Spec) -> dict[str, str]:
+    compatibility = render_compatibility(spec)
     return {
         f"{_PROMETHEUS}/prometheus.yml": render_scrape(spec),
         f"{_PROMETHEUS}/rules/recording.yml": render_recording(spec),
+        **({f"{_PROMETHEUS}/rules/compatibility.yml": compatibility} if compatibility else {}),
         f"{_PROMETHEUS}/rules/alerts.yml": render_alerts(spec),
         **{f"{_PROMETHEUS}/tests/{name}.yml": text for name, text in render_proofs(spec).items()},
     }

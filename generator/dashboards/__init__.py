@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contract.spec import Spec
 from generator.dashboards.fleet import render_fleet
+from generator.dashboards.gpu import render_gpu
 from generator.dashboards.model import render_model
 from generator.dashboards.provisioning import render_provisioning
 
@@ -13,7 +14,11 @@ __all__ = ["render_dashboards"]
 def render_dashboards(spec: Spec) -> dict[str, str]:
     """Paths below the output folder and their texts. The number of models changes nothing here."""
     root = "grafana/generated"
-    dashboards = {"fleet": render_fleet(spec), "model": render_model(spec)}
+    dashboards = {
+        "fleet": render_fleet(spec),
+        "gpu": render_gpu(spec),
+        "model": render_model(spec),
+    }
     return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {
         f"{root}/provisioning/{name}": text for name, text in render_provisioning(spec).items()
     }

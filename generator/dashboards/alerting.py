@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from generator.dashboards.field import Unit
@@ -26,12 +27,13 @@ def alert_table(
     *,
     runbooks: str,
     of_one_model: bool,
+    more: Sequence[Column] = (Column(source="feature_name", title="Feature"),),
     width: int = 24,
     height: int = 8,
 ) -> Tile:
     """One row for each alert that fires or is pending, the newest first.
 
-    `runbooks` is the host:port that serves them.
+    `runbooks` is the host:port that serves them; `more` are labels that tell alerts apart.
     """
     runbook = Link("Open the runbook", f"http://{runbooks}/runbooks/${{__value.raw}}")
     model = [
@@ -44,7 +46,7 @@ def alert_table(
         Column(source="severity", title="Severity", colours=SEVERITY_COLOURS, width=90),
         Column(source="alertstate", title="State", colours=STATE_COLOURS, width=90),
         *([] if of_one_model else model),
-        Column(source="feature_name", title="Feature"),
+        *more,
         Column(source="A", title="Since", unit=Unit.SINCE),
     ]
     return table(

@@ -32,6 +32,12 @@ class Unit(StrEnum):
     RATIO = "percentunit"
     SECONDS = "s"
     SINCE = "dateTimeFromNow"
+    BYTES = "bytes"
+    BYTES_PER_SECOND = "Bps"
+    CELSIUS = "celsius"
+    WATTS = "watt"
+    JOULES = "joule"
+    HERTZ = "hertz"
 
 
 @dataclass(frozen=True, slots=True)

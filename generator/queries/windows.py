@@ -7,8 +7,17 @@ from typing import Final
 from contract.quantity import Duration
 from contract.spec import Spec
 
-__all__ = ["FIVE_MINUTES", "HALF_HOUR", "HOUR", "PROMISE_MEMORY", "TEN_MINUTES", "window"]
+__all__ = [
+    "FIVE_MINUTES",
+    "HALF_HOUR",
+    "HOUR",
+    "ONE_MINUTE",
+    "PROMISE_MEMORY",
+    "TEN_MINUTES",
+    "window",
+]
 
+ONE_MINUTE: Final = Duration.parse("1m")
 FIVE_MINUTES: Final = Duration.parse("5m")
 TEN_MINUTES: Final = Duration.parse("10m")
 HALF_HOUR: Final = Duration.parse("30m")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from contract.spec import Spec
+from generator.queries.compatibility import translations
 from generator.queries.recorded import RECORDED, Group, Recorded
 from generator.queries.recorded_gpu import GPU_RECORDED
 from generator.text import render_template
 
-__all__ = ["RULES", "group_names", "render_recording"]
+__all__ = ["RULES", "group_names", "render_compatibility", "render_recording"]
 
 RULES: Final = (*RECORDED, *GPU_RECORDED)
 """All of them; what one reads of another stands before it."""
@@ -18,6 +19,20 @@ RULES: Final = (*RECORDED, *GPU_RECORDED)
 def render_recording(spec: Spec) -> str:
     """The text of rules/recording.yml."""
     return render_template("recording.yml.j2", groups=_groups().items(), spec=spec)
+
+
+def render_compatibility(spec: Spec) -> str:
+    """The text of rules/compatibility.yml: GPUs by the names that other exporters give them.
+
+    Empty where models.yaml names none of them.
+    """
+    groups = {
+        Group(f"gpu-as-{dialect}"): translations(dialect)
+        for dialect in dict.fromkeys(spec.gpu.compatibility)
+    }
+    if not groups:
+        return ""
+    return render_template("recording.yml.j2", groups=groups.items(), spec=spec, clock=spec.clock)
 
 
 def group_names() -> tuple[str, ...]:

@@ -18,6 +18,8 @@ CHOICES: Mapping[str, str] = {
     "$team": "ml-platform",
     "$model": "breast-cancer",
     "$version": "1.0.0",
+    "$machine": ".*",
+    "$gpu": ".*",
 }
 """One choice for every variable, and what Grafana itself puts in."""
 

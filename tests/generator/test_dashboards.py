@@ -63,9 +63,10 @@ def metric_names(expression: str) -> set[str]:
     }
 
 
-def test_two_dashboards_and_their_provisioning_are_rendered() -> None:
+def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
     assert sorted(rendered()) == [
         "grafana/generated/dashboards/fleet.json",
+        "grafana/generated/dashboards/gpu.json",
         "grafana/generated/dashboards/model.json",
         "grafana/generated/provisioning/dashboards/ml.yml",
         "grafana/generated/provisioning/datasources/prometheus.yml",

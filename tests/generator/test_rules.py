@@ -12,9 +12,10 @@ import yaml
 
 from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, gpu_thresholds, thresholds
 from contract.read import read_spec
-from contract.spec import Spec
+from contract.spec import Dialect, Spec
 from generator.outputs import render
 from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
+from generator.queries.compatibility import translations
 from generator.rules.alerts import alert_rules, promises
 from generator.rules.evidence import MODEL_EVIDENCE, STACK_EVIDENCE
 from generator.rules.evidence_gpu import GPU_EVIDENCE
@@ -64,6 +65,29 @@ def test_what_reads_a_recorded_series_stands_after_it() -> None:
         seen.append(str(recorded))
         later = [str(r) for r in RECORDED if str(r) not in seen and str(r) in expression]
         assert later == [], recorded.name
+
+
+def test_gpus_are_recorded_by_names_of_other_exporters_where_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression}]\n'
+        "gpu: {compatibility: [dcgm, nvidia_smi]}\n"
+    )
+    rules = render(read_spec(tmp_path / "models.yaml"), ["prometheus"])
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "compatibility.yml").write_text(rules[f"{RULES}/compatibility.yml"])
+    shutil.copy(ROOT / "tests" / "rules" / "compatibility.yml", tmp_path)
+    tested = promtool("test", "rules", "compatibility.yml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_no_names_of_other_exporters_are_recorded_unless_asked_for(everything: Spec) -> None:
+    assert f"{RULES}/compatibility.yml" not in render(everything, ["prometheus"])
+
+
+@pytest.mark.parametrize("dialect", ["dcgm", "nvidia_smi"])
+def test_no_name_of_another_exporter_is_recorded_twice(dialect: Dialect) -> None:
+    names = [str(one) for one in translations(dialect)]
+    assert len(set(names)) == len(names) > 30
 
 
 # What alerts
