@@ -27,6 +27,7 @@ def alert_table(
     *,
     runbooks: str,
     of_one_model: bool,
+    keep_team: bool = True,
     more: Sequence[Column] = (Column(source="feature_name", title="Feature"),),
     width: int = 24,
     height: int = 8,
@@ -36,8 +37,9 @@ def alert_table(
     `runbooks` is the host:port that serves them; `more` are labels that tell alerts apart.
     """
     runbook = Link("Open the runbook", f"http://{runbooks}/runbooks/${{__value.raw}}")
+    to_model = link_to_model("Model", "Version", keep_team=keep_team)
     model = [
-        Column(source="model_name", title="Model", link=link_to_model("Model", "Version")),
+        Column(source="model_name", title="Model", link=to_model),
         Column(source="model_version", title="Version", width=90),
         Column(source="team", title="Team"),
     ]

@@ -195,6 +195,7 @@ def _alerts(spec: Spec) -> tuple[Tile, ...]:
             gpu.alerts(),
             runbooks=spec.stack.responder,
             of_one_model=False,
+            keep_team=False,
             more=DEVICE_COLUMNS[:2],
             width=16,
             height=7,
@@ -221,7 +222,7 @@ def _memory() -> tuple[Tile, ...]:
             unit=Unit.BYTES,
             no_data=NO_GPU,
             overrides=[dashed("^size", "text")],
-            width=8,
+            width=6,
         ),
         time_series(
             "How full are they?",
@@ -231,7 +232,7 @@ def _memory() -> tuple[Tile, ...]:
             unit=Unit.RATIO,
             no_data=NO_GPU,
             top=1,
-            width=8,
+            width=6,
         ),
         time_series(
             "When are they full?",
@@ -240,7 +241,17 @@ def _memory() -> tuple[Tile, ...]:
             Query(gpu.memory_full(), GPU),
             unit=Unit.SECONDS,
             no_data="No data: the memory of none of these GPUs grows",
-            width=8,
+            width=6,
+        ),
+        time_series(
+            "How full are MIG instances?",
+            "Share of its memory that an instance uses, of the 6 that use the most. An instance "
+            "that is full fails alone; the GPU still shows free memory.",
+            Query(gpu.instance_ratio(), "GPU {{gpu_id}}, instance {{gpu_instance}}"),
+            unit=Unit.RATIO,
+            no_data="No data: none of these GPUs is split (MIG)",
+            top=1,
+            width=6,
         ),
     )
 
@@ -287,7 +298,11 @@ def _models() -> tuple[Tile, ...]:
             Query(gpu.model_power()),
             Query(gpu.joules()),
             columns=[
-                Column(source="model_name", title="Model", link=link_to_model("Model", "Version")),
+                Column(
+                    source="model_name",
+                    title="Model",
+                    link=link_to_model("Model", "Version", keep_team=False),
+                ),
                 Column(source="model_version", title="Version", width=90),
                 Column(source="A", title="GPUs", width=80),
                 Column(source="B", title="Memory", unit=Unit.BYTES),

@@ -32,11 +32,15 @@ BUILT_IN_ANNOTATION: Final = {
 }
 
 
-def link_to_model(name: str, version: str) -> Link:
-    """The model dashboard for the row of a table; `name` and `version` are its columns' titles."""
+def link_to_model(name: str, version: str, *, keep_team: bool = True) -> Link:
+    """The model dashboard for the row of a table; `name` and `version` are its columns' titles.
+
+    `keep_team` carries the chosen teams along, from a dashboard that lets one choose them.
+    """
+    team = "&${team:queryparam}" if keep_team else ""
     return Link(
         "Open this model",
-        "/d/ml-model?${datasource:queryparam}&${team:queryparam}&${__url_time_range}"
+        f"/d/ml-model?${{datasource:queryparam}}{team}&${{__url_time_range}}"
         f'&var-model=${{__data.fields["{name}"]}}&var-version=${{__data.fields["{version}"]}}',
     )
 

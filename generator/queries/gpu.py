@@ -27,6 +27,7 @@ __all__ = [
     "firing",
     "gpus_variable",
     "identity",
+    "instance_ratio",
     "joules",
     "least_margin",
     "link_errors",
@@ -210,6 +211,18 @@ def memory_ratio() -> str:
 def memory_full() -> str:
     """Time until memory is full, of the GPUs closest to it."""
     return _top(recorded.MEMORY_FULL, lowest=True)
+
+
+def instance_ratio() -> str:
+    """Share of a MIG instance's memory in use, of the few fullest."""
+    by = f"by ({', '.join((*DEVICE, 'gpu_instance'))})"
+    used, total = (
+        f"max {by} ({_chosen(metric)})"
+        for metric in (catalog.GPU_INSTANCE_MEMORY_USED, catalog.GPU_INSTANCE_MEMORY_TOTAL)
+    )
+    most = f"max {by} ({_over_range(catalog.GPU_INSTANCE_MEMORY_USED, 'max')})"
+    on = f"on ({', '.join((*DEVICE, 'gpu_instance'))})"
+    return f"{used} / ({total} > 0) and {on} topk({_TOP}, {most})"
 
 
 def utilization() -> str:

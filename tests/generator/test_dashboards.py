@@ -123,6 +123,13 @@ def test_the_data_source_is_a_variable_and_the_others_reload_with_the_time(
 
 
 @each_dashboard
+def test_a_link_carries_only_what_can_be_chosen_here(dashboard: Json) -> None:
+    names = {variable["name"] for variable in dashboard["templating"]["list"]}
+    used = set(re.findall(r"\$\{(?!__)(\w+)", json.dumps(dashboard["panels"])))
+    assert used <= names
+
+
+@each_dashboard
 def test_panel_ids_are_unique(dashboard: Json) -> None:
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
