@@ -74,6 +74,10 @@ class Metric:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"metric {self.name}: a label stands twice in {self.labels}")
 
+    def __hash__(self) -> int:
+        # Names are unique, and Python keeps their hashes: exporters look metrics up a lot.
+        return hash(self.name)
+
     def __str__(self) -> str:
         return self.name
 
