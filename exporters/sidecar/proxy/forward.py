@@ -136,11 +136,14 @@ class Forwarder:
                 self.idle.remove(upstream)
                 upstream.transport.close()
 
-    async def drain(self, seconds: float) -> None:
-        """Let calls end that have begun; cut them off after `seconds`."""
+    async def drain(self, seconds: float, *, patiently: bool = False) -> None:
+        """Let calls end that have begun; cut them off after `seconds`.
+
+        `patiently` lets clients that are between two requests make one more, and be told then.
+        """
         self.draining = True
         end = time.monotonic() + seconds
-        for client in list(self.clients):
+        for client in () if patiently else list(self.clients):
             client.close_when_idle()
         while self.clients and time.monotonic() < end:
             await asyncio.sleep(0.02)

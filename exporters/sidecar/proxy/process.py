@@ -79,7 +79,7 @@ class _Process:
         self._shared = Shared(settings.memory, len(settings.models))
         self._line = _Line(self)
         self._stopping = asyncio.Event()
-        self._orphaned = False
+        self._orphaned = self._handed_over = False
         self._heir: socket.socket | None = None
         self._forwarder = Forwarder(
             upstream=settings.upstream,
@@ -96,12 +96,14 @@ class _Process:
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         line = socket.socket(fileno=self._settings.line)
         await loop.create_connection(lambda: self._line, sock=line)
-        # Nothing may stop the process from ending but the draining below.
         server = await loop.create_server(self._forwarder.client, sock=self._listener, backlog=2048)
         sweeper = asyncio.create_task(self._forwarder.sweep())
         await self._stopping.wait()
         server.close()
-        await self._forwarder.drain(ORPHAN_DRAIN_SECONDS if self._orphaned else DRAIN_SECONDS)
+        if self._handed_over:
+            await self._forwarder.drain(ORPHAN_DRAIN_SECONDS, patiently=True)
+        else:
+            await self._forwarder.drain(DRAIN_SECONDS)
         sweeper.cancel()
         await asyncio.sleep(0)  # the last reports
         self._orphaned = True
@@ -143,6 +145,7 @@ class _Process:
                     socket.send_fds(asking, [b"."], [self._settings.listener])
                     asyncio.get_running_loop().remove_reader(self._heir)
                     self._heir.close()
+                    self._handed_over = True
                     log.info("handed_over", listen=self._settings.listen)
                     self._stopping.set()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.exporters.sidecar.serving import Sidecar, running_sidecar, write_spec
+from tests.processes import eventually
 
 __all__ = ["PROXIED", "Proxied", "Upstream", "exchange", "proxied", "read_message", "upstream"]
 
@@ -153,6 +154,12 @@ class Proxied:
         """Where the proxy is."""
         return f"http://127.0.0.1:{self.port}"
 
+    def listens(self) -> bool:
+        """Whether the proxy accepts connections."""
+        with suppress(OSError), self.connect():
+            return True
+        return False
+
     def connect(self) -> socket.socket:
         """A client's connection to the proxy."""
         return socket.create_connection(("127.0.0.1", self.port), 10)
@@ -165,7 +172,9 @@ def proxied(
     """Start a sidecar whose proxy listens on `port`."""
     spec = write_spec(folder, models.format(upstream=server.port, proxy=port))
     with running_sidecar(spec, options=["--data-dir", str(folder / "data")]) as sidecar:
-        yield Proxied(sidecar, server, port)
+        found = Proxied(sidecar, server, port)
+        eventually(found.listens)
+        yield found
 
 
 def exchange(proxy: Proxied, request: bytes) -> bytes:
