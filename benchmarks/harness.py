@@ -37,7 +37,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-__all__ = ["RESULTS", "Case", "Side", "Started", "require", "run", "started"]
+__all__ = ["RESULTS", "Case", "Side", "Started", "require", "run", "started", "stay_on"]
 
 RESULTS: Final = Path(__file__).parent / "results"
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -242,6 +242,12 @@ def require(*modules: str) -> None:
             missing.append(module)
     if missing:
         sys.exit(f"this benchmark needs {', '.join(missing)}: pip install '.[bench]'")
+
+
+def stay_on(core: int) -> None:
+    """Run this process on one core, away from the server that it measures, where there are more."""
+    if hasattr(os, "sched_setaffinity") and core < (os.cpu_count() or 1):
+        os.sched_setaffinity(0, {core})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
 import signal
 import socket
@@ -15,7 +16,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -145,10 +146,17 @@ def add_serve_arguments(parser: argparse.ArgumentParser, *, listen: str) -> None
     )
 
 
-def serve(application: Starlette, listen: str, *, socket_path: Path | None = None) -> int:
+def serve(
+    application: Starlette,
+    listen: str,
+    *,
+    socket_path: Path | None = None,
+    protocol: type[asyncio.Protocol] | None = None,
+) -> int:
     """Answer on `listen`, and on a Unix socket where one is named, until SIGTERM or SIGINT.
 
-    The exit status: 0, or 2 for an address or path that cannot be had.
+    `protocol` takes the place of uvicorn's for HTTP. The exit status: 0, or 2 for an address or
+    path that cannot be had.
     """
     with ExitStack() as opened:
         where = listen, "--listen"
@@ -161,12 +169,18 @@ def serve(application: Starlette, listen: str, *, socket_path: Path | None = Non
             reason = getattr(error, "strerror", None) or error
             sys.stderr.write(f"cannot listen on {where[0]}: {reason}; choose another {where[1]}\n")
             return 2
-        return _serve_on(listeners, application, listen)
+        return _serve_on(listeners, application, listen, protocol or "auto")
 
 
-def _serve_on(listeners: list[socket.socket], application: Starlette, listen: str) -> int:
+def _serve_on(
+    listeners: list[socket.socket],
+    application: Starlette,
+    listen: str,
+    protocol: type[asyncio.Protocol] | Literal["auto"],
+) -> int:
     config = uvicorn.Config(
         application,
+        http=protocol,
         log_config=None,
         log_level="warning",
         access_log=False,

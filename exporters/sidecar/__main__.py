@@ -21,7 +21,8 @@ from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.proxy.supervise import ProxyError
 from exporters.sidecar.proxy.upstreams import Upstreams
-from exporters.sidecar.web import routes
+from exporters.sidecar.web import Web
+from exporters.sidecar.wire import direct_protocol
 
 __all__ = ["main"]
 
@@ -72,9 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         async with upstreams.running():
             yield
 
-    own_routes = [*routes(intake), *upstreams.routes()]
-    application = app(own, collect, routes=own_routes, lifespan=lifespan)
-    return serve(application, options.listen, socket_path=options.socket)
+    web = Web(intake)
+    application = app(own, collect, routes=[*web.routes(), *upstreams.routes()], lifespan=lifespan)
+    return serve(
+        application,
+        options.listen,
+        socket_path=options.socket,
+        protocol=direct_protocol(web.directs()),
+    )
 
 
 class _UnknownModelError(ValueError):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, cast
@@ -29,6 +29,11 @@ RESULTS: Final = ("matched", "unmatched", "duplicate")
 """What can come of a label."""
 
 Counted = NDArray[np.int64]
+_NAN: Final = float("nan")
+
+BINNED: Final = 1_000
+"""Rows that are binned together."""
+
 _NUMBERS: Final = frozenset({int, float, type(None)})
 
 
@@ -126,36 +131,61 @@ class Counts:
 
 def count_events(layout: Layout, events: Sequence[Event]) -> Counts:
     """The counts of admitted events of one model version; labels are not among them."""
-    return count_rows(layout, Rows.of(events)) if events else Counts.zero(layout)
+    return count_rows(layout, Rows.of(layout, events)) if events else Counts.zero(layout)
 
 
+_PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
+_FEATURES: Final = _PLACES["features"]
+
+
+@dataclass(slots=True)
 class Rows:
-    """Events of one model version, field by field; each field is a tuple in their order."""
+    """Events of one model version, field by field, ready to be counted.
 
-    __slots__ = ("_columns", "size")
+    Features are taken out of their objects at once, while those are in the processor's cache.
+    `numbers` holds float64, shape [rows with features, numeric features], NaN where a value is
+    missing or, counted in `invalid`, no number. `categories` has the values of each categorical
+    feature, None where missing.
+    """
 
-    _PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
-
-    def __init__(self, columns: Sequence[tuple[Any, ...]]) -> None:
-        self._columns = columns
-        self.size = len(columns[0])
+    size: int
+    columns: list[Sequence[Any]]
+    features: int = 0
+    numbers: bytes = b""
+    invalid: Counted | None = None
+    categories: list[Sequence[Any]] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+    """In how many rows a feature was that the layout does not know, by name."""
 
     @classmethod
-    def of(cls, events: Sequence[Event]) -> Rows:
+    def of(cls, layout: Layout, events: Sequence[Event]) -> Rows:
         """The fields of events; at least one."""
-        return cls(list(zip(*map(astuple, events), strict=True)))
+        columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
+        rows = cls(len(events), columns)
+        if features := rows.present("features"):
+            rows._take_features(layout, features)
+        return rows
 
     @classmethod
     def chained(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of all parts."""
+        """The rows of all parts; at least one."""
         if len(parts) == 1:
             return parts[0]
-        columns = zip(*(part._columns for part in parts), strict=True)
-        return cls([tuple(chain.from_iterable(own)) for own in columns])
+        columns = zip(*(part.columns for part in parts), strict=True)
+        categories = zip(*(part.categories for part in parts if part.features), strict=True)
+        invalid = [part.invalid for part in parts if part.invalid is not None]
+        return cls(
+            sum(part.size for part in parts),
+            [list(chain.from_iterable(own)) for own in columns],
+            sum(part.features for part in parts),
+            b"".join([part.numbers for part in parts]),
+            np.sum(invalid, axis=0) if invalid else None,
+            [list(chain.from_iterable(own)) for own in categories],
+        )
 
-    def column(self, name: str) -> tuple[Any, ...]:
-        """A field of all events."""
-        return self._columns[self._PLACES[name]]
+    def column(self, name: str) -> Sequence[Any]:
+        """A field of all events, but not their features."""
+        return self.columns[_PLACES[name]]
 
     def present(self, name: str) -> Sequence[Any]:
         """The values of a field where it has one."""
@@ -167,10 +197,31 @@ class Rows:
             return ()
         return [value for value in column if value is not None]
 
-    def slices(self, size: int) -> Iterator[Rows]:
-        """These rows, at most `size` at a time."""
-        for start in range(0, self.size, size):
-            yield Rows([own[start : start + size] for own in self._columns])
+    def _take_features(self, layout: Layout, rows: Sequence[Row]) -> None:
+        self.columns[_FEATURES] = ()
+        self.features = len(rows)
+        numbers, categories = layout.numbers, layout.categories
+        kind = type(rows[0])
+        if not issubclass(kind, Features) or (len(rows) > 1 and len(set(map(type, rows))) > 1):
+            if numbers.names:
+                self.numbers, self.invalid = _read_numbers(numbers, rows)
+            self.categories = [[row.get(name) for row in rows] for name in categories]
+            for row in rows:
+                if not row.keys() <= layout.features:
+                    self._ignore(row.keys() - layout.features)
+            return
+        table = list(map(astuple, cast("Sequence[Features]", rows)))
+        if numbers.names:
+            self.numbers, self.invalid = _read_table(numbers, kind, table)
+        self.categories = [list(map(itemgetter(kind.places[name]), table)) for name in categories]
+        if len(kind.places) > len(layout.features):
+            for name in kind.places.keys() - layout.features:
+                place = kind.places[name]
+                self._ignore([name] * sum(row[place] is not None for row in table))
+
+    def _ignore(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.ignored[name] = self.ignored.get(name, 0) + 1
 
 
 def count_rows(layout: Layout, rows: Rows) -> Counts:
@@ -188,42 +239,22 @@ def count_rows(layout: Layout, rows: Rows) -> Counts:
         counts.value = Histogram.over(layout.value_edges, predictions)
     if stages := rows.present("stages"):
         _count_stages(layout, counts, stages)
-    if features := rows.present("features"):
-        _count_features(layout, counts, features)
-    return counts
-
-
-def _count_features(layout: Layout, counts: Counts, rows: Sequence[Row]) -> None:
-    kinds = set(map(type, rows))
-    if len(kinds) > 1:
-        for kind in kinds:
-            part = Counts.zero(layout)
-            _count_features(layout, part, [row for row in rows if type(row) is kind])
-            counts.add(part)
-        return
-    kind = kinds.pop()
-    read: Callable[[str], Sequence[Value]]
-    if issubclass(kind, Features):
-        places = kind.places
-        table = list(map(astuple, cast("Sequence[Features]", rows)))
-        if layout.numbers.names:
-            _count_numbers(layout.numbers, counts, *_read_table(layout.numbers, kind, table))
-
-        def read(name: str) -> Sequence[Value]:
-            return list(map(itemgetter(places[name]), table))
-
-    else:
-        if layout.numbers.names:
-            _count_numbers(layout.numbers, counts, *_read_numbers(layout.numbers, rows))
-
-        def read(name: str) -> Sequence[Value]:
-            return [row.get(name) for row in rows]
-
-    for index, (name, known) in enumerate(layout.categories.items()):
-        values = read(name)
-        present = [value for value in values if value is not None]
+    if not rows.features:
+        return counts
+    if width := len(layout.numbers.names):
+        values = np.frombuffer(rows.numbers).reshape(rows.features, width)
+        invalid = _zeros(width) if rows.invalid is None else rows.invalid
+        for start in range(0, rows.features, BINNED):
+            # In slices, since a table of all values and bins would take much memory.
+            _count_numbers(layout.numbers, counts, values[start : start + BINNED])
+        counts.numbers[layout.numbers.missing] -= invalid
+        counts.number_invalid += invalid
+    for index, known in enumerate(layout.categories.values()):
+        values_ = rows.categories[index]
+        present = [value for value in values_ if value is not None]
         counts.categories[index] = _count_places(known, present, 2)
-        counts.categories[index][-1] = len(values) - len(present)
+        counts.categories[index][-1] = len(values_) - len(present)
+    return counts
 
 
 def _count_places(known: Categories, values: Sequence[Any], beyond: int) -> Counted:
@@ -247,15 +278,11 @@ def _count_stages(layout: Layout, counts: Counts, found: Iterable[dict[str, floa
     counts.stages = [Histogram.over(layout.latency_edges, own) for own in seconds]
 
 
-def _count_numbers(
-    numbers: Numbers, counts: Counts, values: NDArray[np.float64], invalid: Counted
-) -> None:
-    """Count `values`, shape [rows, features]; NaN where missing or `invalid`."""
+def _count_numbers(numbers: Numbers, counts: Counts, values: NDArray[np.float64]) -> None:
+    """Count `values`, shape [rows, features]; NaN counts as missing."""
     absent = np.isnan(values)
     beyond = np.abs(values) > MAX_MAGNITUDE
-    if beyond.any():
-        absent |= beyond
-        invalid = invalid + beyond.sum(axis=0)
+    invalid = beyond.sum(axis=0) if beyond.any() else None
     # Comparing with each edge in turn is faster than a search as long as there are few edges.
     narrow = len(numbers.edges) < 256
     bins = np.zeros(values.shape, dtype=np.uint8 if narrow else np.intp)
@@ -263,39 +290,44 @@ def _count_numbers(
         above = values > edges
         bins += above.view(np.uint8) if narrow else above
     places = bins + numbers.starts
+    if invalid is not None:
+        absent |= beyond
     if absent.any():
         places = np.where(absent, numbers.missing, places)
         values = np.where(absent, 0.0, values)
-    counts.numbers = np.bincount(places.ravel(), minlength=numbers.size)
-    counts.numbers[numbers.missing] -= invalid
-    counts.number_totals = values.sum(axis=0)
-    counts.number_invalid = invalid
+    counts.numbers += np.bincount(places.ravel(), minlength=numbers.size)
+    counts.number_totals += values.sum(axis=0)
+    if invalid is not None:
+        counts.numbers[numbers.missing] -= invalid
+        counts.number_invalid += invalid
 
 
-def _read_table(
-    numbers: Numbers, kind: type[Features], table: Sequence[tuple[Any, ...]]
-) -> tuple[NDArray[np.float64], Counted]:
-    """The values of features that were decoded into `kind`; see _read_numbers."""
+Read = tuple[bytes, Counted | None]
+"""Rows.numbers and Rows.invalid."""
+
+
+def _read_table(numbers: Numbers, kind: type[Features], table: Sequence[tuple[Any, ...]]) -> Read:
+    """The numbers of features that were decoded into `kind`."""
     wanted = [kind.places[name] for name in numbers.names]
     width = len(wanted)
     if wanted != list(range(len(table[0]))):
         table = (
             [row[:width] for row in table]
             if wanted == list(range(width))
-            else [tuple(row[place] for place in wanted) for row in table]
+            else [tuple([row[place] for place in wanted]) for row in table]
         )
     if max(wanted) >= kind.numbers:  # a number in this version, a category in another
         return _read_flat(numbers, list(chain.from_iterable(table)))
+    pack = numbers.packing.pack
     try:
-        pack = struct.Struct(f"{width}d").pack
-        flat = np.frombuffer(b"".join([pack(*row) for row in table]))
-    except struct.error:  # a None, which is NaN to NumPy
-        flat = np.array(list(chain.from_iterable(table)), dtype=np.float64)
-    return flat.reshape(len(table), width), _zeros(width)
+        return b"".join([pack(*row) for row in table]), None
+    except struct.error:
+        filled = ([_NAN if value is None else value for value in row] for row in table)
+        return b"".join([pack(*row) for row in filled]), None
 
 
-def _read_numbers(numbers: Numbers, rows: Sequence[Row]) -> tuple[NDArray[np.float64], Counted]:
-    """The values, shape [rows, features], NaN where there is none; and how many are no numbers."""
+def _read_numbers(numbers: Numbers, rows: Sequence[Row]) -> Read:
+    """The numbers of features of any type."""
     names = numbers.names
     flat: list[Any]
     try:
@@ -310,9 +342,9 @@ def _read_numbers(numbers: Numbers, rows: Sequence[Row]) -> tuple[NDArray[np.flo
     return _read_flat(numbers, flat)
 
 
-def _read_flat(numbers: Numbers, flat: list[Any]) -> tuple[NDArray[np.float64], Counted]:
+def _read_flat(numbers: Numbers, flat: list[Any]) -> Read:
     width = len(numbers.names)
-    invalid = _zeros(width)
+    invalid = None
     try:
         if not _NUMBERS.issuperset(map(type, flat)):
             raise TypeError
@@ -321,9 +353,9 @@ def _read_flat(numbers: Numbers, flat: list[Any]) -> tuple[NDArray[np.float64], 
         wrong = [place for place, value in enumerate(flat) if not _is_number(value)]
         for place in wrong:
             flat[place] = None
-        invalid += np.bincount(np.array(wrong) % width, minlength=width)
+        invalid = np.bincount(np.array(wrong) % width, minlength=width)
         values = np.array(flat, dtype=np.float64)
-    return values.reshape(-1, width), invalid
+    return values.tobytes(), invalid
 
 
 def _is_number(value: Value) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -57,6 +58,8 @@ class Numbers:
     starts: NDArray[np.intp]
     missing: NDArray[np.intp]
     size: int
+    packing: Struct
+    """One row of values as bytes."""
 
     @classmethod
     def of(cls, features: Mapping[str, NumericBins]) -> Numbers:
@@ -68,7 +71,8 @@ class Numbers:
         widths = np.array([len(own) + 2 for own in edges], dtype=np.intp)
         ends = np.cumsum(widths, dtype=np.intp)
         size = int(ends[-1]) if len(ends) else 0
-        return cls(tuple(features), edges, table, ends - widths, ends - 1, size)
+        packing = Struct(f"{len(edges)}d")
+        return cls(tuple(features), edges, table, ends - widths, ends - 1, size, packing)
 
 
 @dataclass(frozen=True, slots=True)

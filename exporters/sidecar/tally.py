@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import cast
-
-from msgspec.structs import astuple
 
 from contract.profile import OTHER
 from exporters.sidecar.body import shown
@@ -15,9 +12,11 @@ from exporters.sidecar.counts import RESULTS, Counts, Rows, count_rows
 from exporters.sidecar.event import WANTED, Event, Label
 from exporters.sidecar.labels import Labels
 from exporters.sidecar.layout import Layout
-from exporters.sidecar.shape import Features, Row
 
 __all__ = ["Tally", "note"]
+
+READ_AT = 50
+"""Events whose fields are read together."""
 
 FOLD_AT = 1_000
 """Events that are counted together: many at once cost a fraction of one by one."""
@@ -38,6 +37,7 @@ class Tally:
         self.ignored: Counter[str] = Counter()
         """Features that the profile does not know, by name; at most MAX_NAMES names."""
         self._counts = Counts.zero(layout)
+        self._arrived: list[Event] = []
         self._waiting: list[Rows] = []
         self._waits = 0
 
@@ -87,19 +87,28 @@ class Tally:
     def take(self, events: Sequence[Event]) -> None:
         """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
-        rows = Rows.of(events)
-        predictions = rows.column("prediction")
-        if list in set(map(type, predictions)):
-            for event in events:
-                if isinstance(event.prediction, list):
-                    self._choose_class(event, event.prediction)
-            rows = Rows.of(events)
-        if rows.present("prediction_id") or rows.present("actual"):
+        keeps = False
+        for event in events:
+            if type(event.prediction) is list:
+                self._choose_class(event, event.prediction)
+            if event.prediction_id is not None or event.actual is not None:
+                keeps = True
+        if keeps:
             self._keep(events)
+        self._arrived += events
+        if len(self._arrived) >= READ_AT:
+            self._read()
+            if self._waits >= FOLD_AT:
+                self._fold()
+
+    def _read(self) -> None:
+        """Take the fields out of events while those are in the processor's cache."""
+        events, self._arrived = self._arrived, []
+        rows = Rows.of(self.layout, events)
+        for name, count in rows.ignored.items():
+            note(self.ignored, name, count)
         self._waiting.append(rows)
         self._waits += rows.size
-        if self._waits >= FOLD_AT:
-            self._fold()
 
     def _keep(self, events: Sequence[Event]) -> None:
         """Count the labels that events bring along, and keep the others for theirs."""
@@ -174,30 +183,12 @@ class Tally:
             event.confidence = probabilities[place]
 
     def _fold(self) -> None:
+        if self._arrived:
+            self._read()
         if not self._waiting:
             return
         rows, self._waiting, self._waits = Rows.chained(self._waiting), [], 0
-        # In slices, since a table of all events and features would take much memory.
-        for part in rows.slices(FOLD_AT) if rows.size > FOLD_AT else (rows,):
-            counts = count_rows(self.layout, part)
-            self._counts.add(counts)
-            self._note_ignored(part.present("features"), sum(counts.missing(self.layout).values()))
-
-    def _note_ignored(self, rows: Sequence[Row], missing: int) -> None:
-        known = self.layout.features
-        if len(set(map(type, rows))) == 1 and isinstance(rows[0], Features):
-            # Other versions of the model may know more names than this one.
-            unknown = {n: p for n, p in rows[0].places.items() if n not in known}
-            if unknown:
-                table = [*map(astuple, cast("Sequence[Features]", rows))]
-                for name, place in unknown.items():
-                    if count := sum(row[place] is not None for row in table):
-                        note(self.ignored, name, count)
-        # Looking at every name takes longer than counting its value, and there rarely is another.
-        elif sum(map(len, rows)) != len(rows) * len(known) - missing:
-            for row in rows:
-                for name in row.keys() - known:
-                    note(self.ignored, name)
+        self._counts.add(count_rows(self.layout, rows))
 
 
 def note(names: Counter[str], name: str, count: int = 1) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -15,8 +15,9 @@ from exporters.sidecar.event import Event, Label, Reason, Refusal
 from exporters.sidecar.intake import Intake, Outcome
 from exporters.sidecar.process import read_report
 from exporters.sidecar.status import prefers_html, read_status, render_html
+from exporters.sidecar.wire import Answer, Direct, Headers
 
-__all__ = ["MAX_BODY", "MAX_ERRORS", "routes"]
+__all__ = ["MAX_BODY", "MAX_ERRORS", "Web"]
 
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of one request."""
@@ -33,46 +34,103 @@ NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "applic
 T = TypeVar("T", Event, Label)
 
 
-def routes(intake: Intake) -> list[BaseRoute]:
-    """The routes of one sidecar."""
+Take = Callable[[Decoded[T], str], Outcome | Awaitable[Outcome]]
+"""Counts what was decoded. Where it must be written first, what comes of it is awaited."""
 
-    async def status(request: Request) -> Response:
-        found = read_status(intake)
+
+class Web:
+    """The ways in and out over HTTP of one sidecar."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        events, labels = Reader(Event, intake.shapes), Reader(Label)
+        self._posts = (
+            _Post[Event]("/v1/predictions", intake, events, intake.take_predictions),
+            _Post[Label]("/v1/labels", intake, labels, intake.take_labels),
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        """All routes, for Starlette."""
+        return [
+            *(post.route() for post in self._posts),
+            _reported("/v1/process", self._intake),
+            Route("/v1/status", self._status),
+        ]
+
+    def directs(self) -> dict[str, Direct]:
+        """The POSTs that are answered without Starlette where they are plain, by path."""
+        return {
+            post.path: Direct(lambda _: True, post.answer_direct, MAX_BODY) for post in self._posts
+        }
+
+    async def _status(self, request: Request) -> Response:
+        found = read_status(self._intake)
         headers = {"Vary": "Accept"}
         if prefers_html(request.headers.get("accept", "")):
             return HTMLResponse(render_html(found), headers=headers)
         return Response(msgspec.json.encode(found), media_type="application/json", headers=headers)
 
-    return [
-        _posted("/v1/predictions", intake, Reader(Event, intake.shapes), intake.take_predictions),
-        _posted("/v1/labels", intake, Reader(Label), intake.take_labels),
-        _reported("/v1/process", intake),
-        Route("/v1/status", status),
-    ]
 
+class _Post(Generic[T]):
+    """Where events of one kind arrive."""
 
-def _posted(
-    path: str, intake: Intake, reader: Reader[T], take: Callable[[Decoded[T], str], Outcome]
-) -> Route:
-    async def post(request: Request) -> Response:
+    def __init__(self, path: str, intake: Intake, reader: Reader[T], take: Take[T]) -> None:
+        self.path = path
+        self._intake = intake
+        self._reader: Reader[T] = reader
+        self._take: Take[T] = take
+
+    def answer(self, body: bytes, kind: str) -> Answer | Awaitable[Answer]:
+        """What is said to a body with this Content-Type."""
+        kind = kind.partition(";")[0].strip().lower()
         try:
-            body = await _read_body(request)
-            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            decoded = reader.read(body, lines=kind in NDJSON)
+            decoded = self._reader.read(body, lines=kind in NDJSON)
         except BodyError as error:
-            reason: Reason = "size" if error.too_large else "decode"
-            refusal = Refusal(None, reason, (("", f"the body {error}"),))
-            intake.refuse(refusal, path)
-            answer = _answer(413 if error.too_large else 400, None, [refusal])
-            if error.too_large and _announced(request) not in range(DROPPED):
-                answer.headers["Connection"] = "close"
-            return answer
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
-        outcome = take(decoded, path)
-        return _answer(_status(outcome), outcome.accepted, outcome.refusals)
+            return self._refuse(error)
+        outcome = self._take(decoded, self.path)
+        return _said(outcome) if isinstance(outcome, Outcome) else _say(outcome)
 
-    return Route(path, post, methods=["POST"])
+    def answer_direct(self, body: bytes, headers: Headers) -> Answer | Awaitable[Answer]:
+        """The same, with headers as they came."""
+        return self.answer(body, headers.get(b"content-type", b"").decode("latin-1"))
+
+    def route(self) -> Route:
+        """The same by way of Starlette."""
+
+        async def post(request: Request) -> Response:
+            try:
+                body = await _read_body(request)
+            except BodyError as error:
+                response = _response(self._refuse(error))
+                if error.too_large and _announced(request) not in range(DROPPED):
+                    response.headers["Connection"] = "close"
+                return response
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
+            answer = self.answer(body, request.headers.get("content-type", ""))
+            return _response(answer if isinstance(answer, Answer) else await answer)
+
+        return Route(self.path, post, methods=["POST"])
+
+    def _refuse(self, error: BodyError) -> Answer:
+        reason: Reason = "size" if error.too_large else "decode"
+        refusal = Refusal(None, reason, (("", f"the body {error}"),))
+        self._intake.refuse(refusal, self.path)
+        return _answer(413 if error.too_large else 400, None, [refusal])
+
+
+def _said(outcome: Outcome) -> Answer:
+    if not outcome.refusals:
+        return Answer(200, b'{"accepted":%d,"rejected":0,"errors":[]}' % outcome.accepted)
+    return _answer(_status(outcome), outcome.accepted, outcome.refusals)
+
+
+async def _say(coming: Awaitable[Outcome]) -> Answer:
+    return _said(await coming)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, media_type="application/json")
 
 
 def _reported(path: str, intake: Intake) -> Route:
@@ -84,7 +142,7 @@ def _reported(path: str, intake: Intake) -> Route:
         except (BodyError, ValueError) as error:
             refusal = Refusal(None, "field", (("", str(error)),))
             intake.refuse(refusal, path)
-            return _answer(400, None, [refusal])
+            return _response(_answer(400, None, [refusal]))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         unknown = intake.processes.take(report, [layout.model for layout in intake.layouts])
@@ -92,7 +150,7 @@ def _reported(path: str, intake: Intake) -> Route:
             Refusal(place, "model", (("models", "no such model in models.yaml"),))
             for place in unknown
         ]
-        return _answer(200, len(report.models) - len(unknown), refusals)
+        return _response(_answer(200, len(report.models) - len(unknown), refusals))
 
     return Route(path, post, methods=["POST"])
 
@@ -125,7 +183,7 @@ def _status(outcome: Outcome) -> int:
     return 404 if outcome.single and unknown_model else 400
 
 
-def _answer(status: int, accepted: int | None, refusals: Sequence[Refusal]) -> Response:
+def _answer(status: int, accepted: int | None, refusals: Sequence[Refusal]) -> Answer:
     """`accepted` is None where the body could not be read, so that its events have no number."""
     errors = [
         {"index": refusal.index, "field": name, "message": message}
@@ -134,4 +192,4 @@ def _answer(status: int, accepted: int | None, refusals: Sequence[Refusal]) -> R
     ][:MAX_ERRORS]
     rejected = None if accepted is None else len(refusals)
     answer = {"accepted": accepted or 0, "rejected": rejected, "errors": errors}
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+    return Answer(status, msgspec.json.encode(answer))
