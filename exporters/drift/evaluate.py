@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.drift.layout import Layout
-from exporters.drift.statistics import noise_floor, occupied_bins, psi
+from exporters.drift.statistics import Sides, noise_floor, occupied_bins, psi
 from exporters.drift.window import Counts, Failure
 
 __all__ = ["SEVERITIES", "Evaluation", "evaluate"]
@@ -46,7 +46,7 @@ def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
     """
     reference, current = layout.reference, counts.values
     n, m = current.sum(axis=1), reference.sum(axis=1)
-    score = psi(reference, current)
+    score = psi(Sides(reference, current))
     floor = noise_floor(occupied_bins(reference, current), n, m)
     enough = np.rint(n) >= layout.per_row([model.drift.min_samples for model in layout.models])
     above_noise = enough & (score > floor)

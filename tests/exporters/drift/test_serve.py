@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporters.drift.statistics import chi_square_quantile, psi
+from exporters.drift.chi_square import chi_square_quantile
+from exporters.drift.statistics import Sides, psi
 from tests.exporters.drift.counting import (
     EDGES,
     Bins,
@@ -120,7 +121,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collec
 def _expected(counts: tuple[int, ...], missing: int = 0) -> float:
     reference = np.array([0, *REFERENCE], dtype=float)
     # A thousand times the size, as the shares of what is counted again and again.
-    return float(psi(reference, np.array([missing, *counts], dtype=float) * 1000))
+    return float(psi(Sides(reference, np.array([missing, *counts], dtype=float) * 1000)))
 
 
 SCORES = {
@@ -129,7 +130,7 @@ SCORES = {
     "a feature that is missing half the time": ("gone", _expected(STEADY, 100), 1),
     "categories that moved, and a new one": (
         "city",
-        float(psi(np.array([600.0, 400, 0]), np.array([10.0, 80, 10]) * 1000)),
+        float(psi(Sides(np.array([600.0, 400, 0]), np.array([10.0, 80, 10]) * 1000))),
         1,
     ),
 }
