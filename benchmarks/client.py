@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
 
 from benchmarks import harness
-from contract.profile import build_profile, write_profile
 from exporters.sidecar.client import Monitor
 
 FEATURES: Final = 20
@@ -160,6 +159,9 @@ def sidecar_at(state: Sidecar) -> Iterator[str]:
 
 def write_spec(folder: Path) -> Path:
     """A models.yaml with one model whose profile has all features."""
+    # Here and not above, so that the process that serves has only the standard library's json.
+    from contract.profile import build_profile, write_profile
+
     table: dict[str, Sequence[float | int | str | bool | None]] = {
         name: [row[name] for row in rows()] for name in rows()[0]
     }

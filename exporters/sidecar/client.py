@@ -68,8 +68,9 @@ MAX_MODELS: Final = 1_000
 # pass later. Every other answer but 200 is a verdict on the batch itself.
 RETRIED_STATUSES: Final = frozenset({401, 403, 408, 425, 429, 500, 502, 503, 504})
 # While the sending thread writes JSON, no other thread runs Python. It stops after SLICE seconds
-# for REST seconds, which gives a thread that waits the time to wake up and take over.
-SLICE: Final = 20e-6
+# for REST seconds, which gives a thread that waits the time to wake up and take over. With less
+# than this, waking up so often costs the other threads more than it saves them.
+SLICE: Final = 100e-6
 REST: Final = 1e-6
 
 _live: weakref.WeakSet[Monitor] = weakref.WeakSet()
