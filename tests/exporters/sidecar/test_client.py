@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,23 @@ def test_a_full_queue_drops_and_counts(sidecar: Recorder) -> None:
     assert monitor.flush(PATIENCE)
     assert len(sidecar.predictions) == 6
     monitor.close()
+
+
+def test_threads_that_race_for_a_full_queue_lose_no_event_from_the_counts(
+    sidecar: Recorder,
+) -> None:
+    monitor = Monitor(sidecar.url, queue_size=50, batch_size=10)
+    threads = [threading.Thread(target=infer, args=(monitor, 1_000)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert monitor.close(PATIENCE)
+    assert monitor.dropped > 0
+    assert monitor.sent + monitor.dropped == 8_000
+    assert len({event["prediction_id"] for event in sidecar.predictions}) == monitor.sent
+    assert sidecar.reports[-1]["dropped"] == monitor.dropped
+    assert sidecar.reports[-1]["models"][0]["in_progress"] == 0
 
 
 def test_a_sidecar_that_hangs_is_given_up_and_asked_again(sidecar: Recorder) -> None:
