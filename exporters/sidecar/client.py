@@ -64,6 +64,8 @@ EXIT_TIMEOUT: Final = 2.0
 MAX_REPLY_BYTES: Final = 1 << 20
 MAX_BATCH_BYTES: Final = 1 << 20
 MAX_MODELS: Final = 1_000
+# A body that the sidecar hung up on so often in a row is taken for one that it can't read.
+CUT_OFFS: Final = 5
 # The sidecar is there but can't take the batch now, or won't let us in yet: the same batch may
 # pass later. Every other answer but 200 is a verdict on the batch itself.
 RETRIED_STATUSES: Final = frozenset({401, 403, 408, 425, 429, 500, 502, 503, 504})
@@ -72,6 +74,8 @@ RETRIED_STATUSES: Final = frozenset({401, 403, 408, 425, 429, 500, 502, 503, 504
 # than this, waking up so often costs the other threads more than it saves them.
 SLICE: Final = 100e-6
 REST: Final = 1e-6
+
+CUT_OFF: Final = (BrokenPipeError, ConnectionResetError, http.client.BadStatusLine)
 
 _live: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
@@ -82,6 +86,10 @@ codecs.lookup("idna")
 
 class _UnavailableError(Exception):
     """The sidecar could not be reached or asked to be tried later."""
+
+
+class _CutOffError(_UnavailableError):
+    """The sidecar was reached, and hung up without an answer."""
 
 
 class _Counter:
@@ -120,13 +128,14 @@ class _Channel:
     and are not settled, changes under the monitor's lock. `limit` is how many go into a request.
     """
 
-    __slots__ = ("batch", "limit", "path", "queue", "taken")
+    __slots__ = ("batch", "cut_offs", "limit", "path", "queue", "taken")
 
     def __init__(self, path: str, limit: int) -> None:
         self.path = path
         self.limit = limit
         self.queue: deque[Call | dict[str, Any]] = deque()
         self.batch: list[bytes] = []
+        self.cut_offs = 0
         self.taken = 0
 
 
@@ -566,7 +575,7 @@ class Monitor:
         """
         while channel.batch:
             part = _fitting(channel.batch, channel.limit)
-            status, reply = self._post(channel.path, b"[" + b",".join(part) + b"]")
+            status, reply = self._post_batch(channel, b"[" + b",".join(part) + b"]")
             rejected = 0 if status == 200 else len(part)
             unread = status == 413
             with contextlib.suppress(ValueError, AttributeError):
@@ -582,6 +591,18 @@ class Monitor:
             del channel.batch[: len(part)]
             channel.limit = min(self._batch_size, 2 * channel.limit)
             self._settle(channel, sent=len(part) - rejected, rejected=rejected)
+
+    def _post_batch(self, channel: _Channel, body: bytes) -> tuple[int, bytes]:
+        """Send a batch; one that makes the sidecar hang up must not block those behind it."""
+        try:
+            answer = self._post(channel.path, body)
+        except _CutOffError:
+            channel.cut_offs += 1
+            if channel.cut_offs < CUT_OFFS:
+                raise
+            answer = (413, b"the sidecar hung up on it")
+        channel.cut_offs = 0
+        return answer
 
     def _settle(
         self, channel: _Channel, *, sent: int = 0, rejected: int = 0, unsendable: int = 0
@@ -644,7 +665,8 @@ class Monitor:
             status, reply = self._exchange(path, body)
         except (OSError, http.client.HTTPException) as error:
             self._disconnect()
-            raise _UnavailableError(f"{type(error).__name__}: {error}") from error
+            kind = _CutOffError if isinstance(error, CUT_OFF) else _UnavailableError
+            raise kind(f"{type(error).__name__}: {error}") from error
         if status in RETRIED_STATUSES:
             raise _UnavailableError(f"HTTP {status}")
         if self._failures:
@@ -657,7 +679,7 @@ class Monitor:
         reused = self._connection is not None
         try:
             return self._request(path, body)
-        except (ConnectionError, http.client.RemoteDisconnected, http.client.BadStatusLine):
+        except (ConnectionError, http.client.BadStatusLine):
             self._disconnect()
             if not reused:
                 raise
@@ -670,7 +692,9 @@ class Monitor:
         if self._token_file is not None:
             token = Path(self._token_file).read_text(encoding="utf-8").strip()
             headers["Authorization"] = f"Bearer {token}"
-        self._connection.request("POST", path, body, headers)
+        with contextlib.suppress(BrokenPipeError):
+            # Who refuses a body may close before all of it is there; the answer can be read still.
+            self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         reply = response.read(MAX_REPLY_BYTES)
         if not response.isclosed():  # a longer reply than we care to read

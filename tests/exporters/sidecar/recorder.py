@@ -24,7 +24,7 @@ class Recorder:
         self.reports: list[dict[str, Any]] = []
         """What was posted to /v1/process; it is always answered at once, with 200."""
         self.refuses: Callable[[list[Any]], int] = lambda _: 0
-        """The status to answer a batch with, where it is not 0."""
+        """The status to answer a batch with, where it is not 0; below 0 to hang up instead."""
         self.connections = 0
         self.status = 200
         self.reply: dict[str, Any] | None = None
@@ -86,6 +86,9 @@ def recording(port: int = 0, recorder: Recorder | None = None) -> Iterator[Recor
             kept.arrived.set()
             kept.answering.wait()
             status = kept.refuses(body) or kept.status
+            if status < 0:
+                self.close_connection = True
+                return
             if status == 200:
                 with kept.changed:
                     kept.batches.append((self.path, body))

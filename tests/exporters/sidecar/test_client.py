@@ -270,6 +270,19 @@ def test_of_a_refused_batch_only_what_it_is_about_is_lost(
     monitor.close()
 
 
+def test_a_batch_that_the_sidecar_hangs_up_on_does_not_block_the_others(
+    sidecar: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporters.sidecar.client.BACKOFF_CAP", 0.001)
+    sidecar.refuses = lambda batch: -any(age(own) == 7 for own in batch)
+    monitor = Monitor(sidecar.url, flush_interval=0.01, batch_size=10)
+    infer(monitor, 20)
+    assert monitor.flush(PATIENCE)
+    assert sorted(map(age, sidecar.predictions)) == [n for n in range(20) if n != 7]
+    assert (monitor.sent, monitor.rejected) == (19, 1)
+    monitor.close()
+
+
 def test_what_arrived_of_a_halved_batch_is_not_sent_again(sidecar: Recorder) -> None:
     seen: list[int] = []
 
