@@ -31,7 +31,8 @@ PROBED_PATHS: Final = (
 TensorFlow Serving, MLflow and SageMaker, and what others use. The first that has answered with a
 success is a model's own from then on."""
 
-MAX_TIMEOUT: Final = 5.0
+TIMEOUTS: Final = (1.0, 5.0)
+"""Seconds that a probe waits for its answer: as long as the interval, but no less and no more."""
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ async def _probe_on(client: httpx.AsyncClient, probed: _Probed) -> None:
     interval = probed.model.serving.probe_interval.seconds
     while True:
         began = asyncio.get_running_loop().time()
-        why = await _probe(client, probed, min(interval, MAX_TIMEOUT))
+        why = await _probe(client, probed, min(max(interval, TIMEOUTS[0]), TIMEOUTS[1]))
         probed.probes += 1
         probed.failures += bool(why)
         if probed.ready is not (not why):

@@ -330,9 +330,9 @@ def test_a_client_that_reads_nothing_makes_the_proxy_hold_little() -> None:
         block = b"x" * (1 << 20)
         for _ in range(200):
             connection.sendall(block)
-            sent.append(len(block))
+            passed.append(len(block))
 
-    sent: list[int] = []
+    passed: list[int] = []
 
     async def run(port: int) -> None:
         async with forwarding(port, lambda _: None) as (proxy, _):
@@ -342,13 +342,13 @@ def test_a_client_that_reads_nothing_makes_the_proxy_hold_little() -> None:
             await loop.sock_connect(client, ("127.0.0.1", proxy))
             await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             before, since = -1, time.monotonic()
-            while before != len(sent) or time.monotonic() - since < 0.5:
-                if before != len(sent):
-                    before, since = len(sent), time.monotonic()
+            while before != len(passed) or time.monotonic() - since < 0.5:
+                if before != len(passed):
+                    before, since = len(passed), time.monotonic()
                 await asyncio.sleep(0.05)
             client.close()
 
     with upstream() as server:
         server.answer = answer
         asyncio.run(run(server.port))
-    assert sum(sent) < 50 << 20, "what sockets hold, and little more"
+    assert sum(passed) < 50 << 20, "what sockets hold, and little more"
