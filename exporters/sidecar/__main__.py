@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exposition = Exposition(intake)
     own = Own("sidecar")
 
-    def collect() -> Sequence[Family]:
+    async def collect() -> Sequence[Family]:
         with own.collecting():
-            return [*upstreams.families(), *exposition.families()]
+            return [*upstreams.families(), *await exposition.collect()]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

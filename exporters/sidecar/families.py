@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from contract import catalog
 from contract.catalog import Metric
 from contract.profile import OTHER
-from exporters.expose import Family, HistogramSeries, Series, histogram_series, series
+from exporters.expose import (
+    Family,
+    HistogramSeries,
+    Series,
+    breathe,
+    histogram_series,
+    series,
+)
 from exporters.sidecar.counts import RESULTS, Counts, Histogram
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
@@ -49,28 +56,43 @@ class Exposition:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._models = [(tally, _Prepared.of(tally.layout)) for tally in intake.tallies]
+        self._prepared: dict[tuple[str, str], tuple[Layout, _Prepared]] = {}
         self._events = [
             series(catalog.SIDECAR_EVENTS, result=result) for result in ("accepted", "rejected")
         ]
         self._rejected = [series(catalog.SIDECAR_REJECTED, reason=reason) for reason in REASONS]
 
-    def families(self) -> Iterator[Family]:
-        """Everything counted up to now."""
+    async def collect(self) -> list[Family]:
+        """Everything counted up to now. Events are taken in between two models."""
         samples: dict[Metric, Samples] = {metric: [] for metric in _COUNTERS}
         histograms: dict[Metric, Histograms] = {metric: [] for metric in _HISTOGRAMS}
-        for tally, prepared in self._models:
+        until = 0.0
+        for tally in self._intake.tallies:
+            until = await breathe(until)
+            prepared = self._prepare(tally.layout)
             _fill_samples(tally, prepared, samples)
             _fill_histograms(tally.counts, prepared, histograms)
-        for metric, own in samples.items():
-            yield Family(metric, own)
-        for metric, filled in histograms.items():
-            yield Family(metric, histograms=filled)
-        models = [tally.layout.model for tally, _ in self._models]
-        yield from self._intake.processes.families(models)
+        return [
+            *(Family(metric, own) for metric, own in samples.items()),
+            *(Family(metric, histograms=filled) for metric, filled in histograms.items()),
+            *self._intake.processes.families([t.layout.model for t in self._intake.tallies]),
+            *self._own(),
+        ]
+
+    def _prepare(self, layout: Layout) -> _Prepared:
+        """The series of a layout, made when it is first seen."""
+        key = layout.model.key
+        before = self._prepared.get(key)
+        if before is not None and before[0] is layout:
+            return before[1]
+        prepared = _Prepared.of(layout)
+        self._prepared[key] = (layout, prepared)
+        return prepared
+
+    def _own(self) -> Iterator[Family]:
         rejected = self._intake.rejected
         totals = (self._intake.accepted, sum(rejected.values()))
-        yield Family(catalog.SIDECAR_EVENTS, zip(self._events, totals, strict=True))
+        yield Family(catalog.SIDECAR_EVENTS, list(zip(self._events, totals, strict=True)))
         yield Family(
             catalog.SIDECAR_REJECTED,
             [(own, rejected[reason]) for own, reason in zip(self._rejected, REASONS, strict=True)],

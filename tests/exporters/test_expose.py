@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from contract import catalog
 from contract.catalog import METRICS, Metric, Type
 from exporters.expose import (
+    Exemplar,
     Family,
     LabelError,
     Own,
@@ -287,7 +289,35 @@ def own_samples(own: Own) -> dict[str, float]:
     return {
         " ".join([name, *(value for key, value in labels if key == "reason")]): value
         for (name, labels), value in samples(list(own.families()), "openmetrics").items()
+        if name not in {"ml_exporter_memory_bytes", "ml_exporter_cpu_seconds_total"}
     }
+
+
+def test_an_exporter_tells_its_memory_and_its_cpu_time() -> None:
+    found = {name: v for (name, _), v in samples(list(Own("test").families()), "text").items()}
+    assert 1e6 < found["ml_exporter_memory_bytes"] < 1e11
+    assert 0 < found["ml_exporter_cpu_seconds_total"] <= time.process_time()
+
+
+def test_an_exporter_that_follows_models_yaml_says_whether_it_could() -> None:
+    own = Own("test")
+    for spec_ok in (True, False):
+        own.spec_ok = spec_ok
+        assert own_samples(own)["ml_exporter_spec_ok"] == spec_ok
+
+
+def test_an_exemplar_points_from_a_bucket_to_a_trace() -> None:
+    made = histogram_series(
+        catalog.INFERENCE_LATENCY, [0.1, 0.5], model_name="a", model_version="1"
+    )
+    exemplars = {made.labels: {1: Exemplar("abc", 0.25, 1700000000.5)}}
+    family = Family(
+        catalog.INFERENCE_LATENCY, histograms=[(made, [1, 2, 3], 4.0)], exemplars=exemplars
+    )
+    lines = render([family], openmetrics=True).decode().splitlines()
+    [found] = [line for line in lines if "# {" in line]
+    assert found.endswith('le="0.5"} 3 # {trace_id="abc"} 0.25 1700000000.500')
+    assert b"trace_id" not in render([family])
 
 
 def test_success_and_duration_are_absent_before_the_first_collection() -> None:
