@@ -279,13 +279,27 @@ LABELS: Final = _counter(
     "ml_labels_total",
     (*MODEL, "result"),
     Exporter.SIDECAR,
-    "True labels received, by whether their prediction was found: matched, unmatched, duplicate.",
+    "True labels received, by what became of them: matched, unmatched (there is no prediction), "
+    "duplicate, late (after label_ttl).",
 )
 OUTCOMES: Final = _counter(
     "ml_outcomes_total",
     (*MODEL, "predicted_class", "actual_class"),
     Exporter.SIDECAR,
     "Labelled predictions of a classifier: a confusion matrix of counters.",
+)
+LABEL_DELAY: Final = _histogram(
+    "ml_label_delay_seconds",
+    MODEL,
+    Exporter.SIDECAR,
+    "Time from a prediction to its label, where the two were joined.",
+    Unit.SECONDS,
+)
+OUTCOME_SCORE: Final = _histogram(
+    "ml_outcome_score",
+    (*MODEL, "actual_class"),
+    Exporter.SIDECAR,
+    "Probability of a binary classifier's positive class (the profile's last), by what was true.",
 )
 ABSOLUTE_ERROR: Final = _counter(
     "ml_absolute_error_total",
@@ -305,6 +319,18 @@ ERROR_SAMPLES: Final = _counter(
     Exporter.SIDECAR,
     "Labelled predictions of a regressor: what the error sums are divided by.",
 )
+ACTUAL: Final = _counter(
+    "ml_actual_total",
+    (*MODEL, "sign"),
+    Exporter.SIDECAR,
+    "Sum of |actual| over labels of a regressor, positive and negative apart, so that both grow.",
+)
+SQUARED_ACTUAL: Final = _counter(
+    "ml_squared_actual_total",
+    MODEL,
+    Exporter.SIDECAR,
+    "Sum of actual^2 over labels of a regressor.",
+)
 
 # The sidecar itself
 
@@ -318,7 +344,45 @@ SIDECAR_REJECTED: Final = _counter(
     "ml_sidecar_rejected_total",
     ("reason",),
     Exporter.SIDECAR,
-    "Events and requests refused: decode, field, model, size.",
+    "Events and requests refused: decode, field, model, size, log (it could not be written).",
+)
+SIDECAR_DUPLICATES: Final = _counter(
+    "ml_sidecar_duplicates_total",
+    (),
+    Exporter.SIDECAR,
+    "Accepted events whose prediction_id was known already; they counted nowhere else.",
+)
+SIDECAR_SAMPLED_OUT: Final = _counter(
+    "ml_sidecar_sampled_out_total",
+    (),
+    Exporter.SIDECAR,
+    "Predictions that were counted but not kept for a label, and labels for such predictions.",
+)
+SIDECAR_LOG_BYTES: Final = _gauge(
+    "ml_sidecar_log_bytes",
+    (),
+    Exporter.SIDECAR,
+    "Size of the prediction log.",
+    Unit.BYTES,
+)
+SIDECAR_LOG_OLDEST: Final = _gauge(
+    "ml_sidecar_log_oldest_timestamp_seconds",
+    (),
+    Exporter.SIDECAR,
+    "When the oldest prediction in the log arrived (Unix time); absent where it is empty.",
+    Unit.SECONDS,
+)
+SIDECAR_LOG_PENDING: Final = _gauge(
+    "ml_sidecar_log_pending",
+    (),
+    Exporter.SIDECAR,
+    "Events and labels that wait to be written.",
+)
+SIDECAR_LOG_FAILURES: Final = _counter(
+    "ml_sidecar_log_failures_total",
+    (),
+    Exporter.SIDECAR,
+    "Groups of events that could not be written; their senders were told to try again.",
 )
 
 # The proxy

@@ -19,6 +19,8 @@ from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.log.batch import LogError
+from exporters.sidecar.log.open import open_log
 from exporters.sidecar.proxy.supervise import ProxyError
 from exporters.sidecar.proxy.upstreams import Upstreams
 from exporters.sidecar.web import Web
@@ -61,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProxyError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    try:
+        intake.commits = open_log(spec, options.data_dir, intake.tallies)
+    except LogError as error:
+        sys.stderr.write(f"the prediction log: {error}\n")
+        return 1
     exposition = Exposition(intake)
     own = Own("sidecar")
 
@@ -70,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with upstreams.running():
+        async with intake.commits.running(), upstreams.running():
             yield
 
     web = Web(intake)
@@ -126,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data-dir",
         type=Path,
         default=Path("data"),
-        help="where predictions that wait for labels will be kept; not used yet",
+        help="where the prediction log is kept (default: %(default)s)",
     )
     command.add_argument(
         "--socket",

@@ -18,15 +18,22 @@ import numpy as np
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
-from contract.profile import count_numeric
+from contract.profile import CONFIDENCE_EDGES, count_numeric
 from exporters.sidecar.event import MAX_MAGNITUDE, STATUSES, Event, Value
-from exporters.sidecar.layout import BATCH_EDGES, STAGES, Categories, Layout, Numbers
+from exporters.sidecar.layout import (
+    BATCH_EDGES,
+    DELAY_EDGES,
+    STAGES,
+    Categories,
+    Layout,
+    Numbers,
+)
 from exporters.sidecar.shape import Features, Row
 
 __all__ = ["RESULTS", "Counts", "Histogram", "Rows", "count_events", "count_rows"]
 
-RESULTS: Final = ("matched", "unmatched", "duplicate")
-"""What can come of a label."""
+RESULTS: Final = ("matched", "unmatched", "duplicate", "late")
+"""What can come of a label, in the order of log.batch."""
 
 Counted = NDArray[np.int64]
 _NAN: Final = float("nan")
@@ -69,7 +76,8 @@ class Counts:
     `numbers` has the bins and missing values of all numeric features (see layout.Numbers),
     `number_totals` and `number_invalid` one value a feature. Each of `categories` has the
     categories of one feature, then other, then missing. `outcomes` has shape
-    [predicted, actual], other last.
+    [predicted, actual], other last; `outcome_scores` are those of each actual class.
+    `actual_above` and `actual_below` are the sums of |actual| above and below zero.
     """
 
     statuses: Counted
@@ -84,10 +92,15 @@ class Counts:
     number_invalid: Counted
     categories: list[Counted]
     labels: Counted
+    label_delay: Histogram
     outcomes: Counted
+    outcome_scores: list[Histogram]
     absolute_error: float = 0.0
     squared_error: float = 0.0
     error_samples: int = 0
+    actual_above: float = 0.0
+    actual_below: float = 0.0
+    squared_actual: float = 0.0
 
     def missing(self, layout: Layout) -> dict[str, int]:
         """Events in which a feature of the profile was absent, null or NaN, by feature."""
@@ -114,7 +127,12 @@ class Counts:
             number_invalid=_zeros(len(layout.numbers.names)),
             categories=[_zeros(len(own.names) + 2) for own in layout.categories.values()],
             labels=_zeros(len(RESULTS)),
+            label_delay=Histogram.over(DELAY_EDGES),
             outcomes=np.zeros((classes, classes), dtype=np.int64),
+            outcome_scores=[
+                Histogram.over(CONFIDENCE_EDGES)
+                for _ in (layout.classes.names if layout.scores_outcomes else ())
+            ],
         )
 
     def add(self, other: Counts) -> None:

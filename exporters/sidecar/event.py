@@ -28,7 +28,7 @@ _Time = Annotated[dt.datetime, Meta(tz=True)] | _Number | None
 _Prediction = _Number | str | bool | _Probabilities | None
 
 
-class Event(Struct):
+class Event(Struct, omit_defaults=True):
     """One call of a model: what went in, what came out, how long it took."""
 
     model_name: str
@@ -82,7 +82,7 @@ WANTED: Final = {
 """What a field should hold, as an error says it; `.*` is for what is inside the field."""
 
 
-Reason = Literal["decode", "field", "model", "size"]
+Reason = Literal["decode", "field", "model", "size", "log"]
 
 
 class Refusal(Struct, frozen=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from contract import catalog
 from contract.catalog import Metric
-from contract.profile import OTHER
+from contract.profile import CONFIDENCE_EDGES, OTHER
 from exporters.expose import (
     Family,
     HistogramSeries,
@@ -19,7 +19,8 @@ from exporters.expose import (
 from exporters.sidecar.counts import RESULTS, Counts, Histogram
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
-from exporters.sidecar.layout import BATCH_EDGES, STAGES, Layout
+from exporters.sidecar.layout import BATCH_EDGES, DELAY_EDGES, STAGES, Layout
+from exporters.sidecar.log.commits import Commits
 from exporters.sidecar.tally import Tally
 
 __all__ = ["Exposition"]
@@ -40,6 +41,8 @@ _COUNTERS = (
     catalog.ABSOLUTE_ERROR,
     catalog.SQUARED_ERROR,
     catalog.ERROR_SAMPLES,
+    catalog.ACTUAL,
+    catalog.SQUARED_ACTUAL,
 )
 _HISTOGRAMS = (
     catalog.INFERENCE_LATENCY,
@@ -48,6 +51,8 @@ _HISTOGRAMS = (
     catalog.PREDICTION_VALUE,
     catalog.PREDICTION_CONFIDENCE,
     catalog.FEATURE_VALUE,
+    catalog.LABEL_DELAY,
+    catalog.OUTCOME_SCORE,
 )
 
 
@@ -97,6 +102,22 @@ class Exposition:
             catalog.SIDECAR_REJECTED,
             [(own, rejected[reason]) for own, reason in zip(self._rejected, REASONS, strict=True)],
         )
+        yield from _log_families(self._intake.commits)
+
+
+def _log_families(commits: Commits) -> Iterator[Family]:
+    numbers = (
+        (catalog.SIDECAR_DUPLICATES, commits.duplicates),
+        (catalog.SIDECAR_SAMPLED_OUT, commits.sampled_out),
+        (catalog.SIDECAR_LOG_BYTES, commits.size),
+        (catalog.SIDECAR_LOG_PENDING, commits.pending),
+        (catalog.SIDECAR_LOG_FAILURES, commits.failures),
+    )
+    for metric, value in numbers:
+        yield Family(metric, [(series(metric), value)])
+    if commits.oldest is not None:
+        oldest = catalog.SIDECAR_LOG_OLDEST
+        yield Family(oldest, [(series(oldest), commits.oldest)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +131,9 @@ class _Prepared:
     classes: list[Series]
     outcomes: list[Series]
     errors: list[Series]
+    actuals: list[Series]
+    label_delay: HistogramSeries
+    outcome_scores: list[HistogramSeries]
     missing: list[Series]
     invalid: list[Series]
     categories: list[list[Series]]
@@ -130,7 +154,12 @@ class _Prepared:
             return [series(metric, **own, **more, **{label: value}) for value in values]
 
         classes = (*layout.classes.names, OTHER)
-        errors = (catalog.ABSOLUTE_ERROR, catalog.SQUARED_ERROR, catalog.ERROR_SAMPLES)
+        errors = (
+            catalog.ABSOLUTE_ERROR,
+            catalog.SQUARED_ERROR,
+            catalog.ERROR_SAMPLES,
+            catalog.SQUARED_ACTUAL,
+        )
         numbers, categories = layout.numbers, layout.categories
         return cls(
             info=series(
@@ -156,6 +185,16 @@ class _Prepared:
                 )
             ],
             errors=[] if layout.classifies else [series(metric, **own) for metric in errors],
+            actuals=(
+                [] if layout.classifies else each(catalog.ACTUAL, "sign", ("positive", "negative"))
+            ),
+            label_delay=histogram_series(catalog.LABEL_DELAY, DELAY_EDGES, **own),
+            outcome_scores=[
+                histogram_series(
+                    catalog.OUTCOME_SCORE, CONFIDENCE_EDGES, **own, actual_class=actual
+                )
+                for actual in (layout.classes.names if layout.scores_outcomes else ())
+            ],
             missing=each(catalog.FEATURE_MISSING, "feature_name", (*numbers.names, *categories)),
             invalid=each(catalog.FEATURE_INVALID, "feature_name", numbers.names, reason="type"),
             categories=[
@@ -204,9 +243,16 @@ def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Sampl
         fill(catalog.PREDICTION_CLASS, prepared.classes, counts.classes.tolist())
     if layout.counts_outcomes:
         fill(catalog.OUTCOMES, prepared.outcomes, counts.outcomes.ravel().tolist())
-    sums = (counts.absolute_error, counts.squared_error, counts.error_samples)
+    sums = (
+        counts.absolute_error,
+        counts.squared_error,
+        counts.error_samples,
+        counts.squared_actual,
+    )
     for line, value in zip(prepared.errors, sums, strict=bool(prepared.errors)):
         fill(line.metric, [line], [value])
+    if prepared.actuals:
+        fill(catalog.ACTUAL, prepared.actuals, (counts.actual_above, counts.actual_below))
     fill(catalog.FEATURE_MISSING, prepared.missing, counts.missing(layout).values())
     fill(catalog.FEATURE_INVALID, prepared.invalid, counts.number_invalid.tolist())
     for lines, counted in zip(prepared.categories, counts.categories, strict=True):
@@ -225,6 +271,9 @@ def _fill_histograms(
     for line, filled in zip(prepared.stages, counts.stages, strict=True):
         fill(line, filled)
     fill(prepared.batch_size, counts.batch_size)
+    fill(prepared.label_delay, counts.label_delay)
+    for line, filled in zip(prepared.outcome_scores, counts.outcome_scores, strict=True):
+        fill(line, filled)
     fill(prepared.confidence, counts.confidence)
     if prepared.value:
         fill(prepared.value, counts.value)

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from exporters.sidecar.body import Decoded, shown
 from exporters.sidecar.event import Event, Label, Refusal
-from exporters.sidecar.labels import Labels
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.log.commits import Commits, Work
+from exporters.sidecar.log.memory import MemoryLog
 from exporters.sidecar.process import Processes
 from exporters.sidecar.shape import Shape
 from exporters.sidecar.tally import Tally, note
 
 __all__ = ["REASONS", "Intake", "Outcome", "Refused"]
 
-REASONS: Final = ("decode", "field", "model", "size")
+REASONS: Final = ("decode", "field", "model", "size", "log")
 
 REMEMBERED: Final = 20
+
+DAY: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Outcome:
     accepted: int
     refusals: Sequence[Refusal] = ()
     single: bool = False
+    durable: Awaitable[None] | None = None
+    """Done once the events are in the log and counted; raises LogError where they are not. None
+    where they are already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +56,41 @@ class Intake:
     """All models of this sidecar. `layouts` come in the order of models.yaml."""
 
     layouts: Sequence[Layout]
-    accepted: int = 0
     rejected: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
     """Refused events and requests, by reason."""
     last_refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     ignored_fields: Counter[str] = field(default_factory=Counter)
     tallies: tuple[Tally, ...] = ()
-    labels: dict[str, Labels] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     """How the events of each model are decoded, by its name."""
     processes: Processes = field(default_factory=Processes)
+    commits: Commits = field(init=False)
+    """Where accepted events go. By default they are counted at once and kept nowhere."""
+    _places: dict[Tally, int] = field(default_factory=dict)
     _by_key: dict[tuple[str, str | None], Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.labels = {layout.model.name: Labels() for layout in self.layouts}
-        self.tallies = tuple(
-            Tally(layout, self.labels[layout.model.name]) for layout in self.layouts
-        )
-        for tally in self.tallies:
+        self.tallies = tuple(Tally(layout) for layout in self.layouts)
+        self.commits = Commits(MemoryLog(retention=DAY, ttl=DAY, wait=60.0), self.tallies)
+        for place, tally in enumerate(self.tallies):
+            self._places[tally] = place
             name, version = tally.layout.model.key
             self._by_key[name, version] = tally
             self._by_key[name, None] = tally
         self.shapes = {
             name: Shape([layout for layout in self.layouts if layout.model.name == name])
-            for name in self.labels
+            for name in {own.model.name: None for own in self.layouts}
         }
+
+    @property
+    def accepted(self) -> int:
+        """Events and labels that were taken and are counted."""
+        return self.commits.accepted
 
     def take_predictions(self, decoded: Decoded[Event], path: str = "") -> Outcome:
         """Count prediction events."""
         refusals = list(decoded.refusals)
-        accepted = 0
+        parts = []
         for key, indices, events in _grouped(decoded):
             tally = self._by_key.get(key)
             if tally is None:
@@ -89,14 +100,13 @@ class Intake:
             if tally.needs_check(events):
                 good = _admitted(tally, indices, events, refusals)
             if good:
-                tally.take(good)
-            accepted += len(good)
-        return self._finish(decoded, path, accepted, refusals)
+                parts.append((self._places[tally], good))
+        return self._finish(decoded, path, Work(parts), refusals)
 
     def take_labels(self, decoded: Decoded[Label], path: str = "") -> Outcome:
         """Join labels with their predictions and count what comes of it."""
         refusals = list(decoded.refusals)
-        accepted = 0
+        parts: dict[int, list[Label]] = {}
         for index, label in zip(decoded.indices, decoded.events, strict=True):
             key = (label.model_name, label.model_version)
             tally = self._by_key.get(key)
@@ -105,29 +115,12 @@ class Intake:
             elif problems := tally.refuses(label):
                 refusals.append(Refusal(index, "field", tuple(problems)))
             else:
-                self._join(label, tally)
-                accepted += 1
-        return self._finish(decoded, path, accepted, refusals)
+                parts.setdefault(self._places[tally], []).append(label)
+        return self._finish(decoded, path, Work((), [*parts.items()]), refusals)
 
     def refuse(self, refusal: Refusal, path: str = "") -> None:
         """Count and remember a request of which nothing was taken."""
         self._refuse([refusal], path)
-
-    def _join(self, label: Label, tally: Tally) -> None:
-        """Count a label. What it is joined with decides the version, not the label."""
-        identity = label.prediction_id
-        known = None if identity is None else tally.labels.find(identity)
-        if known is not None:
-            tally = self._by_key[label.model_name, known.version]
-        own = tally.own_prediction(label)
-        if known is not None and known.labelled:
-            tally.miss("duplicate")
-        elif own is not None:
-            tally.settle(label, own)
-        elif known is not None:
-            tally.settle(label, known.prediction)
-        else:
-            tally.miss("unmatched")
 
     def _unknown(self, index: int, key: tuple[str, str | None]) -> Refusal:
         name, version = key
@@ -135,7 +128,7 @@ class Intake:
         if versions:
             message = f"no version {shown(version)} of {name}; known: {', '.join(versions[:20])}"
             return Refusal(index, "model", (("model_version", message),))
-        known = ", ".join([*self.labels][:20])
+        known = ", ".join([*self.shapes][:20])
         message = f"no model is called {shown(name)}; known: {known}"
         return Refusal(index, "model", (("model_name", message),))
 
@@ -143,15 +136,15 @@ class Intake:
         self,
         decoded: Decoded[Event] | Decoded[Label],
         path: str,
-        accepted: int,
+        work: Work,
         refusals: list[Refusal],
     ) -> Outcome:
-        self.accepted += accepted
         for name, count in decoded.ignored.items():
             note(self.ignored_fields, name, count)
         refusals.sort(key=lambda refusal: refusal.index or 0)
         self._refuse(refusals, path)
-        return Outcome(accepted, refusals, decoded.single)
+        durable = self.commits.submit(work) if work.size else None
+        return Outcome(work.size, refusals, decoded.single, durable)
 
     def _refuse(self, refusals: Iterable[Refusal], path: str) -> None:
         now = time.time()

@@ -1,100 +1,216 @@
-"""Predictions that wait for their label, found again by id.
+"""Predictions and labels of one model version as the log knows them, and what joins count.
 
-A first version, in memory: a restart loses what waits, several replicas of a sidecar do not know
-each other's predictions, and beyond LIMIT per model the oldest are forgotten. Labels that come
-after that count as unmatched.
+A label belongs to the prediction with its id; the log finds it (see `log`). What comes of it is
+counted here: the confusion matrix and the scores by class of a classifier, the error sums of a
+regressor, and how long the label took.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["LIMIT", "TIME_TO_LIVE", "Kept", "Labels"]
+import numpy as np
+from numpy.typing import NDArray
 
-LIMIT: Final = 200_000
-"""Predictions kept per model, labelled or not; about 50 MB when ids are UUIDs."""
+from contract.profile import CONFIDENCE_EDGES, OTHER, count_numeric
+from exporters.sidecar.counts import Counts, Histogram
+from exporters.sidecar.event import Event, Label
+from exporters.sidecar.layout import DELAY_EDGES, Layout
+from exporters.sidecar.log.batch import (
+    ENTRY,
+    LATE,
+    MATCHED,
+    WAITING,
+    Answer,
+    Entries,
+    Joined,
+    make_keys,
+    random_keys,
+)
 
-TIME_TO_LIVE: Final = 24 * 3600.0
-"""Seconds that a prediction waits for its label, and is remembered after that."""
+__all__ = ["Labelled", "likeliest"]
+
+Time = dt.datetime | float | None
+Given = Answer | Sequence[float] | None
 
 
-@dataclass(slots=True)
-class Kept:
-    """A prediction: the place of its class, or its value; and whether it has its label."""
+class Labelled:
+    """One model version: what the log asks of it, and where its labels count."""
 
-    version: str
-    prediction: float
-    since: float
-    labelled: bool = False
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.model_name, self.model_version = layout.model.key
+        self.fingerprint = _fingerprint(layout)
 
+    def entries_of(self, events: Sequence[Event], arrived: float) -> Entries:
+        """The entries of events, shape [events]."""
+        entries = np.zeros(len(events), ENTRY)
+        entries["key"] = self._keys([event.prediction_id for event in events])
+        nameless = [
+            place
+            for place, event in enumerate(events)
+            if event.actual is not None and event.prediction_id is None
+        ]
+        if nameless:
+            entries["key"][nameless] = random_keys(len(nameless))
+        entries["time"] = _times([event.timestamp for event in events], arrived)
+        predictions = [event.prediction for event in events]
+        entries["value"] = self._values(predictions)
+        entries["score"] = self._scores(
+            predictions, entries["value"], [event.confidence for event in events]
+        )
+        return entries
 
-class Labels:
-    """The predictions of one model, all its versions."""
+    def class_name(self, value: float) -> str | None:
+        """The class at a place: places differ between profiles, names do not."""
+        if not self.layout.classifies or np.isnan(value):
+            return None
+        names = self.layout.classes.names
+        return names[int(value)] if value < len(names) else OTHER
 
-    def __init__(
-        self,
-        *,
-        limit: int = LIMIT,
-        time_to_live: float = TIME_TO_LIVE,
-        clock: Callable[[], float] = time.monotonic,
+    def value_of(self, number: float | None, name: str | None) -> float:
+        """The `value` of a prediction that was kept as a number, or as the name of its class."""
+        if self.layout.classifies:
+            return np.nan if name is None else self.layout.classes.place(name)
+        return np.nan if number is None else number
+
+    def label_entries(self, labels: Sequence[Label], arrived: float) -> Entries:
+        """The entries of labels, shape [labels]; `value` is NaN where they bring no prediction."""
+        entries = np.zeros(len(labels), ENTRY)
+        entries["key"] = self._keys([label.prediction_id for label in labels])
+        entries["time"] = _times([label.timestamp for label in labels], arrived)
+        predictions = [label.prediction for label in labels]
+        entries["value"] = self._values(predictions)
+        given = [np.nan if label.score is None else label.score for label in labels]
+        derived = self._scores(predictions, entries["value"], [None] * len(labels))
+        entries["score"] = np.where(np.isnan(given), derived, given)
+        return entries
+
+    def settle(self, counts: Counts, joined: Joined, rows: NDArray[np.intp]) -> None:
+        """Count what became of labels of this version: the `rows` of `joined`."""
+        results = joined.results[rows]
+        counts.labels += np.bincount(results[results != WAITING], minlength=LATE + 1)
+        matched = rows[results == MATCHED]
+        if not matched.size:
+            return
+        delays = joined.delays[matched]
+        counts.label_delay += _histogram(DELAY_EDGES, delays[~np.isnan(delays)])
+        actuals = (
+            joined.actuals
+            if len(matched) == len(joined.actuals)
+            else [joined.actuals[row] for row in matched.tolist()]
+        )
+        if self.layout.classifies:
+            self._settle_classes(counts, joined, matched, actuals)
+        else:
+            _settle_numbers(counts, joined.values[matched], np.array(actuals, np.float64))
+
+    def _settle_classes(
+        self, counts: Counts, joined: Joined, matched: NDArray[np.intp], actuals: list[Answer]
     ) -> None:
-        self._limit = limit
-        self._time_to_live = time_to_live
-        self._clock = clock
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._labelled = 0
-        self.forgotten = 0
-        """Predictions that were given up without a label, for their age or their number."""
+        classes = self.layout.classes
+        width = classes.other + 1
+        predicted = np.minimum(joined.values[matched], classes.other).astype(np.intp)
+        actual = np.array(self._places(actuals), np.intp)
+        pairs = np.bincount(predicted * width + actual, minlength=width * width)
+        counts.outcomes += pairs.reshape(width, width)
+        scores = joined.scores[matched].astype(np.float64)
+        known = ~np.isnan(scores)
+        for place in range(len(counts.outcome_scores)):
+            own = scores[known & (actual == place)]
+            counts.outcome_scores[place] += _histogram(CONFIDENCE_EDGES, own)
 
-    @property
-    def waiting(self) -> int:
-        """Predictions without a label, as of now."""
-        self._forget()
-        return len(self._kept) - self._labelled
+    def _keys(self, ids: Sequence[str | None]) -> NDArray[np.uint64]:
+        known = [identity for identity in ids if identity is not None]
+        found = make_keys(self.model_name, known)
+        if len(known) == len(ids):
+            return found
+        keys = np.zeros(len(ids), np.uint64)
+        keys[[identity is not None for identity in ids]] = found
+        return keys
 
-    def keep(self, predictions: Iterable[tuple[str, float]], version: str) -> None:
-        """Keep (id, prediction) until their labels come.
+    def _values(self, predictions: Sequence[Given]) -> NDArray[np.float64]:
+        """Places of classes or numbers; NaN where there is no prediction."""
+        if not self.layout.classifies:
+            return np.array(predictions, np.float64)
+        return np.array(self._places(predictions), np.float64)
 
-        The same id again replaces the prediction that waits, unless that has its label.
-        """
-        now = self._clock()
-        kept = self._kept
-        for prediction_id, prediction in predictions:
-            before = kept.get(prediction_id)
-            if before is not None:
-                if before.labelled:
-                    continue
-                del kept[prediction_id]
-            kept[prediction_id] = Kept(version, prediction, now)
-        self._forget()
+    def _places(self, answers: Sequence[Given]) -> list[float]:
+        get, other = self.layout.classes.places.get, self.layout.classes.other
+        return [
+            get(answer, other) if type(answer) is str else self._place(answer) for answer in answers
+        ]
 
-    def find(self, prediction_id: str) -> Kept | None:
-        """The prediction of that id, labelled or not."""
-        self._forget()
-        return self._kept.get(prediction_id)
+    def _place(self, answer: Given) -> float:
+        if answer is None:
+            return np.nan
+        if isinstance(answer, float | str | bool):
+            return self.layout.classes.place(answer)
+        return min(likeliest(answer), self.layout.classes.other)
 
-    def mark(self, prediction_id: str, version: str) -> None:
-        """Remember that the prediction of that id has its label, so that another is a duplicate."""
-        kept = self._kept.get(prediction_id)
-        if kept is None:
-            kept = self._kept[prediction_id] = Kept(version, 0.0, self._clock())
-        if not kept.labelled:
-            kept.labelled = True
-            self._labelled += 1
-        self._forget()
+    def _scores(
+        self,
+        predictions: Sequence[Given],
+        values: NDArray[np.float64],
+        confidences: Sequence[float | None],
+    ) -> NDArray[np.float64]:
+        """The probability of the last of two classes: as given, or from the predicted one's."""
+        if not self.layout.scores_outcomes:
+            return np.full(len(values), np.nan)
+        sure = np.array(confidences, np.float64)
+        scores = np.where(values == 1, sure, np.where(values == 0, 1 - sure, np.nan))
+        if list in set(map(type, predictions)):
+            for place, prediction in enumerate(predictions):
+                if isinstance(prediction, list):
+                    scores[place] = prediction[-1]
+        return scores
 
-    def _forget(self) -> None:
-        oldest = self._clock() - self._time_to_live
-        while self._kept:
-            kept = next(iter(self._kept.values()))
-            if kept.since > oldest and len(self._kept) <= self._limit:
-                return
-            self._kept.popitem(last=False)
-            if kept.labelled:
-                self._labelled -= 1
-            else:
-                self.forgotten += 1
+
+def _settle_numbers(
+    counts: Counts, predicted: NDArray[np.float64], actual: NDArray[np.float64]
+) -> None:
+    errors = predicted - actual
+    counts.absolute_error += float(np.abs(errors).sum())
+    counts.squared_error += float((errors * errors).sum())
+    counts.error_samples += len(errors)
+    counts.actual_above += float(np.maximum(actual, 0).sum())
+    counts.actual_below += float(np.maximum(-actual, 0).sum())
+    counts.squared_actual += float((actual * actual).sum())
+
+
+def _histogram(edges: Sequence[float], values: NDArray[np.float64]) -> Histogram:
+    return Histogram(count_numeric(edges, values), float(values.sum()))
+
+
+def _times(times: Sequence[Time], arrived: float) -> list[float]:
+    return [
+        arrived
+        if time is None
+        else time.timestamp()
+        if isinstance(time, dt.datetime)
+        else float(time)
+        for time in times
+    ]
+
+
+def likeliest(probabilities: Sequence[float]) -> int:
+    """The place of the largest; the first of several."""
+    return max(range(len(probabilities)), key=probabilities.__getitem__)
+
+
+def _fingerprint(layout: Layout) -> str:
+    """Of all that gives counts and predicted values their meaning."""
+    parts: Final = (
+        layout.classifies,
+        layout.latency_edges,
+        layout.confidence_edges,
+        layout.classes.names,
+        layout.value_edges,
+        layout.numbers.names,
+        layout.numbers.feature_edges,
+        {name: own.names for name, own in layout.categories.items()},
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

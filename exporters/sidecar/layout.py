@@ -19,7 +19,15 @@ from contract.profile import (
 )
 from contract.spec import Model
 
-__all__ = ["BATCH_EDGES", "LATENCY_EDGES", "STAGES", "Categories", "Layout", "Numbers"]
+__all__ = [
+    "BATCH_EDGES",
+    "DELAY_EDGES",
+    "LATENCY_EDGES",
+    "STAGES",
+    "Categories",
+    "Layout",
+    "Numbers",
+]
 
 LATENCY_EDGES: Final = (
     0.001,
@@ -39,6 +47,22 @@ LATENCY_EDGES: Final = (
 """Seconds; the thresholds of a model's SLOs are added."""
 
 BATCH_EDGES: Final = tuple(float(2**power) for power in range(11))
+
+DELAY_EDGES: Final = (
+    1.0,
+    10.0,
+    60.0,
+    600.0,
+    3_600.0,
+    6 * 3_600.0,
+    86_400.0,
+    3 * 86_400.0,
+    7 * 86_400.0,
+    14 * 86_400.0,
+    30 * 86_400.0,
+    90 * 86_400.0,
+)
+"""Seconds from a prediction to its label."""
 
 STAGES: Final = ("preprocess", "inference", "postprocess", "other")
 
@@ -144,6 +168,11 @@ class Layout:
             features=frozenset(features),
             columns=tuple(features),
         )
+
+    @property
+    def scores_outcomes(self) -> bool:
+        """Whether labels give scores by class: of two classes, the last is the positive one."""
+        return self.classifies and len(self.classes.names) == 2
 
     @property
     def counts_outcomes(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from exporters.sidecar.counts import RESULTS
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import Intake, Refused
+from exporters.sidecar.log.commits import Commits
 from exporters.sidecar.process import Processes
 from exporters.sidecar.tally import Tally
 
@@ -22,10 +23,21 @@ def read_status(intake: Intake) -> dict[str, Any]:
         "events": {"accepted": intake.accepted, "rejected": sum(intake.rejected.values())},
         "rejected": dict(intake.rejected),
         "models": [_read_model(tally, intake.processes) for tally in intake.tallies],
-        "pending_labels": {name: labels.waiting for name, labels in intake.labels.items()},
-        "forgotten_predictions": {name: own.forgotten for name, own in intake.labels.items()},
+        "log": _read_log(intake.commits),
         "ignored_fields": dict(intake.ignored_fields),
         "last_refused": [_read_refused(refused) for refused in reversed(intake.last_refused)],
+    }
+
+
+def _read_log(commits: Commits) -> dict[str, Any]:
+    return {
+        "bytes": commits.size,
+        "oldest": _moment(commits.oldest),
+        "events_waiting": commits.pending,
+        "labels_waiting": commits.waiting,
+        "duplicates": commits.duplicates,
+        "sampled_out": commits.sampled_out,
+        "failing": commits.failing or None,
     }
 
 
@@ -123,8 +135,9 @@ def _summary(status: dict[str, Any]) -> str:
     events = status["events"]
     return (
         f"<p>{events['accepted']} events accepted, {events['rejected']} rejected "
-        f"({_text(_pairs(status['rejected']))}). Waiting for labels: "
-        f"{_text(_pairs(status['pending_labels']))}.</p>"
+        f"({_text(_pairs(status['rejected']))}). The log holds {status['log']['bytes']} bytes"
+        f"{_text(': it fails, ' + status['log']['failing']) if status['log']['failing'] else ''}"
+        ".</p>"
     )
 
 

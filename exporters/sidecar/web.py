@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from exporters.sidecar.body import BodyError, Decoded, Reader
 from exporters.sidecar.event import Event, Label, Reason, Refusal
 from exporters.sidecar.intake import Intake, Outcome
+from exporters.sidecar.log.batch import LogError
 from exporters.sidecar.process import read_report
 from exporters.sidecar.status import prefers_html, read_status, render_html
 from exporters.sidecar.wire import Answer, Direct, Headers
@@ -34,8 +35,8 @@ NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "applic
 T = TypeVar("T", Event, Label)
 
 
-Take = Callable[[Decoded[T], str], Outcome | Awaitable[Outcome]]
-"""Counts what was decoded. Where it must be written first, what comes of it is awaited."""
+Take = Callable[[Decoded[T], str], Outcome]
+"""Counts what was decoded, or has it written first; see Outcome.durable."""
 
 
 class Web:
@@ -87,8 +88,11 @@ class _Post(Generic[T]):
             decoded = self._reader.read(body, lines=kind in NDJSON)
         except BodyError as error:
             return self._refuse(error)
-        outcome = self._take(decoded, self.path)
-        return _said(outcome) if isinstance(outcome, Outcome) else _say(outcome)
+        try:
+            outcome = self._take(decoded, self.path)
+        except LogError as error:
+            return self._turn_away(error)
+        return _said(outcome) if outcome.durable is None else self._say(outcome, outcome.durable)
 
     def answer_direct(self, body: bytes, headers: Headers) -> Answer | Awaitable[Answer]:
         """The same, with headers as they came."""
@@ -112,6 +116,19 @@ class _Post(Generic[T]):
 
         return Route(self.path, post, methods=["POST"])
 
+    async def _say(self, outcome: Outcome, durable: Awaitable[None]) -> Answer:
+        try:
+            await durable
+        except LogError as error:
+            return self._turn_away(error)
+        return _said(outcome)
+
+    def _turn_away(self, error: LogError) -> Answer:
+        """Nothing was written or counted: the same may be sent again."""
+        refusal = Refusal(None, "log", (("", f"the log cannot be written: {error}"),))
+        self._intake.refuse(refusal, self.path)
+        return _answer(503, None, [refusal])
+
     def _refuse(self, error: BodyError) -> Answer:
         reason: Reason = "size" if error.too_large else "decode"
         refusal = Refusal(None, reason, (("", f"the body {error}"),))
@@ -123,10 +140,6 @@ def _said(outcome: Outcome) -> Answer:
     if not outcome.refusals:
         return Answer(200, b'{"accepted":%d,"rejected":0,"errors":[]}' % outcome.accepted)
     return _answer(_status(outcome), outcome.accepted, outcome.refusals)
-
-
-async def _say(coming: Awaitable[Outcome]) -> Answer:
-    return _said(await coming)
 
 
 def _response(answer: Answer) -> Response:

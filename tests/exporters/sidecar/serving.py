@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.processes import Running, free_port, http, running
 
 __all__ = [
     "CLASSES",
+    "MODELS",
     "Sidecar",
     "classifier_profile",
     "regressor_profile",
@@ -125,7 +127,11 @@ class Sidecar:
         """Every sample of the sidecar's own work, not of the last collection, by its line."""
         text = self.client.get(self.url + "/metrics").text
         lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("ml_"))
-        return {name: float(value) for name, _, value in lines if "ml_exporter_" not in name}
+        return {
+            name: float(value)
+            for name, _, value in lines
+            if "ml_exporter_" not in name and "ml_sidecar_log_" not in name
+        }
 
     @contextmanager
     def changes(self) -> Iterator[dict[str, float]]:
@@ -167,9 +173,13 @@ def running_sidecar(spec: Path, *, options: Sequence[str] = ()) -> Iterator[Side
     """Start a sidecar of a models.yaml; it must stop with exit status 0."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "exporters.sidecar", "serve", "--models", str(spec)]
-    command += ["--listen", url.removeprefix("http://"), *options]
     with (
-        running(command, ready_url=f"{url}/readyz", exits_with=0) as process,
+        tempfile.TemporaryDirectory(prefix="sidecar-") as data,
+        running(
+            [*command, "--listen", url.removeprefix("http://"), "--data-dir", data, *options],
+            ready_url=f"{url}/readyz",
+            exits_with=0,
+        ) as process,
         http() as client,
     ):
         yield Sidecar(url, client, process)

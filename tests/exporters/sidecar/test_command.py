@@ -34,15 +34,15 @@ def test_the_status_tells_a_program_what_came_and_what_was_refused(tmp_path: Pat
         "model_version": "2",
         "task": "binary_classification",
         "events": {"success": 2, "error": 0, "rejected": 0},
-        "labels": {"matched": 0, "unmatched": 0, "duplicate": 0},
+        "labels": {"matched": 0, "unmatched": 0, "duplicate": 0, "late": 0},
         "pids": [],
         "ignored_features": {"lenght": 1},
         "notes": [],
     }
     assert status["models"][0]["last_event"] is None
     assert status["events"] == {"accepted": 2, "rejected": 25}
-    assert status["rejected"] == {"decode": 0, "field": 25, "model": 0, "size": 0}
-    assert status["pending_labels"]["mail"] == 1
+    assert status["rejected"] == {"decode": 0, "field": 25, "model": 0, "size": 0, "log": 0}
+    assert status["log"]["duplicates"] == 0
     assert status["ignored_fields"] == {"latncy": 1}
     assert len(status["last_refused"]) == 20
     newest = status["last_refused"][0]

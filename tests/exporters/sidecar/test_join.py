@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from exporters.sidecar.labels import Labels
-from tests.exporters.sidecar.serving import Sidecar
+from tests.exporters.sidecar.serving import MODELS, Sidecar, running_sidecar, write_spec
+from tests.processes import eventually
 
 ids = (f"join-{number}" for number in itertools.count())
 MATCHED = 'ml_labels_total{result="matched"}'
+DELAY = "ml_label_delay_seconds_sum"
 UNMATCHED = 'ml_labels_total{result="unmatched"}'
 DUPLICATE = 'ml_labels_total{result="duplicate"}'
 ACCEPTED = 'ml_sidecar_events_total{result="accepted"}'
 SUCCESS = 'ml_inference_requests_total{status="success"}'
 
 
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A sidecar whose labels wait for no more than a moment."""
+    models = f"sidecar: {{log: {{label_wait: 100ms}}}}\n{MODELS}"
+    with running_sidecar(write_spec(tmp_path_factory.mktemp("join"), models)) as started:
+        yield started
+
+
 def outcome(predicted: str, actual: str) -> str:
     return f'ml_outcomes_total{{predicted_class="{predicted}",actual_class="{actual}"}}'
+
+
+def waits_no_more(sidecar: Sidecar) -> None:
+    """Wait until no label waits for its prediction."""
+    time.sleep(0.3)  # labels that have just come are noted every quarter of a second
+    eventually(lambda: sidecar.status()["log"]["labels_waiting"] == 0)
 
 
 def test_a_label_finds_its_prediction_once(sidecar: Sidecar) -> None:
@@ -28,7 +45,15 @@ def test_a_label_finds_its_prediction_once(sidecar: Sidecar) -> None:
     sidecar.predict({"model_name": "mail", "prediction_id": identity, "prediction": "ham"})
     with sidecar.changes() as changed:
         assert sidecar.label([label, label]).json()["accepted"] == 2
-    assert changed == {MATCHED: 1, DUPLICATE: 1, outcome("ham", "spam"): 1, ACCEPTED: 2}
+    delay = changed.pop(DELAY)
+    assert 0 < delay < 10
+    assert changed == {
+        MATCHED: 1,
+        DUPLICATE: 1,
+        outcome("ham", "spam"): 1,
+        "ml_label_delay_seconds_count": 1,
+        ACCEPTED: 2,
+    }
 
 
 def test_a_label_counts_for_the_version_that_predicted(sidecar: Sidecar) -> None:
@@ -48,7 +73,54 @@ def test_a_label_counts_for_the_version_that_predicted(sidecar: Sidecar) -> None
 def test_a_label_of_nothing_known_is_unmatched(sidecar: Sidecar) -> None:
     with sidecar.changes() as changed:
         sidecar.label({"model_name": "mail", "prediction_id": next(ids), "actual": "spam"})
+        waits_no_more(sidecar)
     assert changed == {UNMATCHED: 1, ACCEPTED: 1}
+
+
+def test_a_label_may_come_before_its_prediction(sidecar: Sidecar) -> None:
+    identity = next(ids)
+    with sidecar.changes() as changed:
+        sidecar.label({"model_name": "mail", "prediction_id": identity, "actual": "spam"})
+        sidecar.predict({"model_name": "mail", "prediction_id": identity, "prediction": "ham"})
+    assert changed[MATCHED] == changed[outcome("ham", "spam")] == 1
+
+
+def test_the_same_event_again_counts_nothing(sidecar: Sidecar) -> None:
+    event = {"model_name": "mail", "prediction_id": next(ids), "prediction": "ham"}
+    sidecar.predict([event, event])
+    with sidecar.changes() as changed:
+        assert sidecar.predict([event]).json()["accepted"] == 1
+    assert changed == {"ml_sidecar_duplicates_total": 1, ACCEPTED: 1}
+
+
+def test_scores_count_by_what_was_true(sidecar: Sidecar) -> None:
+    identities = [next(ids), next(ids)]
+    events = [
+        {"model_name": "mail", "prediction_id": identities[0], "prediction": [0.2, 0.8]},
+        {"model_name": "mail", "prediction_id": identities[1], "prediction": "ham",
+         "confidence": 0.7},
+    ]  # fmt: skip
+    sidecar.predict(events)
+    labels = [
+        {"model_name": "mail", "prediction_id": identity, "actual": "spam"}
+        for identity in identities
+    ]
+    with sidecar.changes() as changed:
+        sidecar.label([*labels, {"model_name": "mail", "prediction": "ham", "score": 0.5,
+                                 "actual": "ham"}])  # fmt: skip
+    assert changed['ml_outcome_score_count{actual_class="spam"}'] == 2
+    assert changed['ml_outcome_score_sum{actual_class="spam"}'] == pytest.approx(0.8 + 0.3)
+    assert changed['ml_outcome_score_sum{actual_class="ham"}'] == 0.5
+
+
+def test_a_label_that_comes_too_late_is_late(sidecar: Sidecar) -> None:
+    identity = next(ids)
+    event = {"model_name": "mail", "prediction_id": identity, "prediction": "ham"}
+    sidecar.predict({**event, "timestamp": "2026-01-01T00:00:00Z"})
+    label = {"model_name": "mail", "prediction_id": identity, "actual": "ham"}
+    with sidecar.changes() as changed:
+        sidecar.label({**label, "timestamp": "2026-01-08T00:00:01Z"})
+    assert changed == {'ml_labels_total{result="late"}': 1, ACCEPTED: 1}
 
 
 def test_a_label_with_its_prediction_needs_no_join(sidecar: Sidecar) -> None:
@@ -60,6 +132,8 @@ def test_a_label_with_its_prediction_needs_no_join(sidecar: Sidecar) -> None:
     assert changed == {
         MATCHED: 2,
         DUPLICATE: 1,
+        'ml_actual_total{sign="positive"}': 20,
+        "ml_squared_actual_total": 200,
         "ml_absolute_error_total": 6,
         "ml_squared_error_total": 18,
         "ml_error_samples_total": 2,
@@ -77,10 +151,14 @@ def test_probabilities_are_joined_as_their_class(sidecar: Sidecar) -> None:
                 {"model_name": "mail", "prediction": [0.9, 0.1], "actual": "eggs"},
             ]
         )
+    assert changed.pop(DELAY) > 0
     assert changed == {
         MATCHED: 2,
         outcome("spam", "ham"): 1,
         outcome("ham", "other"): 1,
+        "ml_label_delay_seconds_count": 1,
+        'ml_outcome_score_count{actual_class="ham"}': 1,
+        'ml_outcome_score_sum{actual_class="ham"}': 0.8,
         ACCEPTED: 2,
     }
 
@@ -97,6 +175,7 @@ def test_an_event_with_its_label_makes_another_one_a_duplicate(sidecar: Sidecar)
         DUPLICATE: 1,
         outcome("ham", "ham"): 1,
         'ml_prediction_class_total{predicted_class="ham"}': 1,
+        "ml_label_delay_seconds_count": 1,
         SUCCESS: 1,
         ACCEPTED: 2,
     }
@@ -148,52 +227,3 @@ def test_a_refused_label_changes_nothing_else(
         'ml_sidecar_events_total{result="rejected"}': 1,
         f'ml_sidecar_rejected_total{{reason="{reason}"}}': 1,
     }
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def kept(labels: Labels, names: str) -> str:
-    return "".join(name for name in names if labels.find(name))
-
-
-def test_a_prediction_is_forgotten_at_the_end_of_its_time() -> None:
-    clock = Clock()
-    labels = Labels(time_to_live=10, clock=clock)
-    labels.keep([("a", 0)], "1")
-    clock.now = 6
-    labels.keep([("b", 0)], "1")
-    clock.now = 10
-    assert (kept(labels, "ab"), labels.waiting, labels.forgotten) == ("b", 1, 1)
-
-
-def test_the_oldest_predictions_go_when_there_are_too_many() -> None:
-    labels = Labels(limit=3)
-    labels.keep([(name, 0) for name in "abcde"], "1")
-    assert (kept(labels, "abcde"), labels.waiting, labels.forgotten) == ("cde", 3, 2)
-
-
-def test_labelled_predictions_are_remembered_and_do_not_count_as_forgotten() -> None:
-    labels = Labels(limit=2)
-    labels.keep([("a", 0)], "1")
-    labels.mark("a", "1")
-    labels.keep([("b", 0)], "1")
-    assert (kept(labels, "ab"), labels.waiting) == ("ab", 1)
-    labels.keep([("c", 0)], "1")
-    assert (kept(labels, "abc"), labels.waiting, labels.forgotten) == ("bc", 2, 0)
-
-
-def test_the_same_id_again_replaces_what_waits_but_not_what_is_labelled() -> None:
-    labels = Labels()
-    labels.keep([("a", 0), ("b", 0)], "1")
-    labels.mark("b", "1")
-    labels.keep([("a", 1), ("b", 1)], "2")
-    a, b = labels.find("a"), labels.find("b")
-    assert a is not None
-    assert b is not None
-    assert (a.version, a.prediction, b.version, b.labelled) == ("2", 1, "1", True)
-    assert labels.waiting == 1

@@ -12,7 +12,6 @@ from msgspec.structs import fields
 
 from exporters.sidecar.body import MAX_EVENTS
 from exporters.sidecar.event import Event
-from exporters.sidecar.labels import LIMIT, TIME_TO_LIVE
 from exporters.sidecar.web import MAX_BODY, MAX_ERRORS
 from tests.exporters.sidecar.serving import Sidecar, running_sidecar
 from tests.processes import ROOT
@@ -53,8 +52,6 @@ NUMBERS = {
     "the limit of a body": f"{MAX_BODY // 2**20} MiB",
     "the limit of a batch": f"{MAX_EVENTS:,} events",
     "the errors of an answer": f"first {MAX_ERRORS} errors",
-    "how long predictions wait": f"for {TIME_TO_LIVE / 3600:g} hours",
-    "how many predictions wait": f"at most {LIMIT:,} of a model",
 }
 
 
