@@ -49,6 +49,9 @@ _READ_OF_REQUESTS: Final = (
     "traceparent",
 )
 _READ_OF_RESPONSES: Final = ("content-type", "content-encoding", "inference-header-content-length")
+MAX_KEPT: Final = 64 * 1024 * 1024
+"""Bytes of all bodies that are kept at one time to be read later."""
+
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
@@ -92,6 +95,8 @@ class Forwarder:
         self.idle: list[_Upstream] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.kept = 0
+        """Bytes of all bodies that are kept now."""
         self._report = report
 
     def client(self) -> asyncio.Protocol:
@@ -154,24 +159,36 @@ class Forwarder:
 
 
 class _Kept:
-    """A body as far as it is kept; `parts` is None once it is longer than the limit."""
+    """A body as far as it is kept; `_parts` is None once it, or all together, are too long."""
 
-    __slots__ = ("_limit", "_size", "parts")
+    __slots__ = ("_forwarder", "_parts", "_size")
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, forwarder: Forwarder) -> None:
+        self._forwarder = forwarder
         self._size = 0
-        self.parts: list[bytes] | None = []
+        self._parts: list[bytes] | None = []
 
     def add(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
-            self.parts = None
-        elif self.parts is not None:
-            self.parts.append(data)
+        """Keep a part."""
+        if self._parts is None:
+            return
+        forwarder, size = self._forwarder, len(data)
+        if self._size + size > forwarder.limits.body or forwarder.kept + size > MAX_KEPT:
+            self._free()
+            return
+        self._size += size
+        forwarder.kept += size
+        self._parts.append(data)
 
-    def whole(self) -> bytes | None:
-        return None if self.parts is None else b"".join(self.parts)
+    def take(self) -> bytes | None:
+        """The whole body, which is then kept no more; None where it was too long."""
+        whole = None if self._parts is None else b"".join(self._parts)
+        self._free()
+        return whole
+
+    def _free(self) -> None:
+        self._forwarder.kept -= self._size
+        self._size, self._parts = 0, None
 
 
 class _Client(asyncio.Protocol):
@@ -461,8 +478,8 @@ class _Call:
         self._kept_request: _Kept | None = None
         self._kept_response: _Kept | None = None
         if self._match is not None:
-            limit = self._forwarder.limits.body
-            self._kept_request, self._kept_response = _Kept(limit), _Kept(limit)
+            self._kept_request = _Kept(self._forwarder)
+            self._kept_response = _Kept(self._forwarder)
             body.sink = self._kept_request.add
 
     def start(self, head: bytes, data: bytes) -> None:
@@ -694,8 +711,8 @@ class _Call:
             seconds=seconds,
             finished=time.time(),
             failed=failed,
-            request=self._kept_request.whole(),
-            response=self._kept_response.whole(),
+            request=self._kept_request.take(),
+            response=self._kept_response.take(),
             request_headers=_picked(self._request.fields, _READ_OF_REQUESTS),
             response_headers=_picked(response.fields, _READ_OF_RESPONSES) if response else {},
         )

@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 import psutil
 import pytest
 
+from exporters.sidecar.proxy import forward
 from exporters.sidecar.proxy.exchange import Exchange, Shared
 from exporters.sidecar.proxy.forward import Forwarder, Limits
 from exporters.sidecar.proxy.routes import Routes
@@ -274,6 +275,27 @@ def test_a_fault_of_the_monitoring_is_counted_and_reaches_no_client() -> None:
 
     with upstream() as server:
         assert asyncio.run(run(server.port)) == 3
+
+
+def test_what_is_kept_to_be_read_is_bounded_over_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call more than fits is forwarded unread; what one kept is there for the next."""
+    monkeypatch.setattr(forward, "MAX_KEPT", 100)
+    seen: list[Exchange] = []
+    sent = INFER.replace(b"Host: a\r\n", b"Host: a\r\n" + LEAVE)
+
+    async def run(port: int) -> None:
+        async with forwarding(port, seen.append) as (proxy, _):
+            _, held = await asyncio.open_connection("127.0.0.1", proxy)
+            held.write(INFER[:-1])
+            await asyncio.sleep(0.1)
+            assert await ask(proxy, [sent]) == LAST
+            held.close()
+            await held.wait_closed()
+            assert await ask(proxy, [sent]) == LAST
+
+    with upstream() as server:
+        asyncio.run(run(server.port))
+    assert [exchange.request for exchange in seen] == [None, BODY[:-1], BODY]
 
 
 SLOW = {
