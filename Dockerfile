@@ -12,6 +12,7 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY contract /build/contract
 COPY exporters /build/exporters
 COPY generator /build/generator
+COPY preview /build/preview
 COPY responder /build/responder
 COPY stack /build/stack
 COPY examples /build/examples

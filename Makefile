@@ -50,7 +50,7 @@ bench-%: $(RUN_STAMP) ## Run benchmarks/NAME.py and keep its result under benchm
 	@exec $(RUN) -m benchmarks.$* $(ARGS)
 
 ##@ Generated files
-.PHONY: generate generate-dashboards
+.PHONY: generate generate-dashboards preview
 generate: $(RUN_STAMP) ## Render everything from models.yaml: Prometheus, Alertmanager, Grafana, docs
 	@scripts/system_packages.sh prometheus alertmanager
 	$(RUN) -m generator render --models $(MODELS) --out .
@@ -59,10 +59,13 @@ generate-dashboards: $(RUN_STAMP) ## Render the Grafana dashboards alone
 	@scripts/system_packages.sh prometheus alertmanager
 	$(RUN) -m generator render --models $(MODELS) --out . --only dashboards
 
+preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DATA_DIR/preview, as HTML and PNG (ARGS="--range 6h")
+	@exec $(RUN) -m preview render --out $(DATA_DIR)/preview $(if $(PROMETHEUS_PORT),--prometheus http://127.0.0.1:$(PROMETHEUS_PORT)) $(ARGS)
+
 ##@ Development
 .PHONY: test check lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -k spec" chooses)
-	@scripts/system_packages.sh prometheus alertmanager compiler
+	@scripts/system_packages.sh prometheus alertmanager compiler chromium
 	$(RUN) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# system_packages.sh [venv] [compiler] [prometheus] [alertmanager]: installs what is not there yet.
+# system_packages.sh [venv] [compiler] [chromium] [prometheus] [alertmanager]: installs what is not there yet.
 # venv is the package that PYTHON lacks for virtual environments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +11,7 @@ present() {
     prometheus) command -v prometheus && command -v promtool ;;
     alertmanager) { command -v prometheus-alertmanager || command -v alertmanager; } && command -v amtool ;;
     compiler) command -v cc ;;
+    chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     venv) "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ;;
     *) echo "system_packages.sh doesn't know $1" >&2; exit 2 ;;
   esac >/dev/null
@@ -21,6 +22,7 @@ package() {
     prometheus) echo prometheus ;;
     alertmanager) echo prometheus-alertmanager ;;
     compiler) echo gcc libc6-dev ;;
+    chromium) echo chromium ;;
     venv) "$PYTHON" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
   esac
 }

@@ -14,6 +14,7 @@ from typing import Final
 from stack.settings import Settings
 
 __all__ = [
+    "STANDS_IN",
     "MissingProgramError",
     "Process",
     "Programs",
@@ -27,6 +28,7 @@ HEALTH: Final = {
     "prometheus": "/-/ready",
     "alertmanager": "/-/ready",
     "grafana": "/api/health",
+    "preview": "/healthz",
     "responder": "/healthz",
     "drift": "/healthz",
     "gpu": "/healthz",
@@ -36,6 +38,9 @@ HEALTH: Final = {
 DEMO: Final = frozenset({"web", "traffic"})
 LAST: Final = frozenset({"traffic"})
 """What starts once the rest has answered: it would only count failures before."""
+
+STANDS_IN: Final = {"preview": "grafana"}
+"""Who runs at whose address where the other is not installed, so that links lead somewhere."""
 
 _LINE: Final = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 
@@ -101,12 +106,13 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 def plan(settings: Settings, programs: Programs, procfile: Path) -> list[Process]:
-    """The Procfile without Grafana where there is none, and without the demo for DEMO=0."""
+    """The Procfile with either Grafana or the preview, and without the demo for DEMO=0."""
     chosen = []
+    unused = "preview" if programs.grafana else "grafana"
     for name, command in read_procfile(procfile).items():
-        if (name == "grafana" and not programs.grafana) or (name in DEMO and not settings.demo):
+        if name == unused or (name in DEMO and not settings.demo):
             continue
-        address = settings.addresses.get(name, "")
+        address = settings.addresses.get(STANDS_IN.get(name, name), "")
         health = f"http://{address}{HEALTH[name]}" if name in HEALTH else ""
         chosen.append(
             Process(name=name, command=command, address=address, health=health, last=name in LAST)

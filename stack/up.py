@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from stack.display import render_line, render_table
-from stack.plan import Process, environment, find_programs, plan
+from stack.plan import STANDS_IN, Process, environment, find_programs, plan
 from stack.ports import find_taken
 from stack.record import (
     Entry,
@@ -35,6 +35,7 @@ SHOWN: Final = ("responder",)
 
 WHAT: Final = {
     "grafana": "dashboards",
+    "preview": "dashboards",
     "prometheus": "metrics, rules, alerts",
     "alertmanager": "notifications and silences",
     "sidecar": "takes prediction events",
@@ -47,7 +48,8 @@ WHAT: Final = {
 
 
 NO_GRAFANA: Final = (
-    "No Grafana here: put its grafana binary on the PATH and start again, or use docker compose up."
+    "No Grafana here: preview draws its dashboards at its address. With a grafana binary on the "
+    "PATH, make up starts Grafana instead."
 )
 
 
@@ -119,7 +121,7 @@ def verify_startable(settings: Settings, processes: Sequence[Process]) -> None:
     if record is not None and (left := [e for e in record.processes if find_process(e)]):
         names = ", ".join(entry.name for entry in left)
         raise RefusedError(f"left over from a stack that was killed: {names}; make down stops them")
-    addresses = {p.name: p.address for p in processes if p.address}
+    addresses = {STANDS_IN.get(p.name, p.name): p.address for p in processes if p.address}
     taken = find_taken(addresses, PORT_VARIABLES)
     if taken:
         raise RefusedError("\n".join(map(str, taken)))

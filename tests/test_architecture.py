@@ -22,6 +22,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "exporters.drift": ("contract", "exporters.expose", "exporters.drift"),
     "responder": ("contract", "exporters.expose", "responder"),
     "generator": ("contract", "generator"),
+    "preview": ("contract.logs", "exporters.expose", "preview"),
     "stack": ("contract", "stack"),
     "examples": ("contract.logs", "exporters.sidecar.client", "examples"),
 }

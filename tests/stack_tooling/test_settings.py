@@ -70,19 +70,24 @@ def test_a_variable_that_cannot_be_used_is_named(variable: str, value: str, mess
     assert message in str(caught.value)
 
 
-def test_grafana_runs_only_where_it_is_installed() -> None:
-    names = [process.name for process in plan(read(), PROGRAMS, ROOT / "Procfile")]
-    assert "grafana" not in names
+def test_grafana_runs_where_it_is_installed_and_the_preview_at_its_address_elsewhere() -> None:
+    settings = read()
+    processes = {process.name: process for process in plan(settings, PROGRAMS, ROOT / "Procfile")}
+    assert "grafana" not in processes
+    assert processes["preview"].address == settings.addresses["grafana"]
     there = Programs(
         prometheus="/p", alertmanager="/a", grafana="/g server", grafana_home="/usr/share/grafana"
     )
-    assert "grafana" in [process.name for process in plan(read(), there, ROOT / "Procfile")]
+    names = {process.name for process in plan(settings, there, ROOT / "Procfile")}
+    assert "grafana" in names
+    assert "preview" not in names
 
 
 def test_the_demo_can_be_left_out() -> None:
     names = {process.name for process in plan(read(DEMO="0"), PROGRAMS, ROOT / "Procfile")}
     assert names.isdisjoint({"web", "traffic"})
-    assert {"prometheus", "alertmanager", "sidecar", "drift", "gpu", "responder"} == names
+    rest = {"prometheus", "alertmanager", "sidecar", "drift", "gpu", "responder", "preview"}
+    assert names == rest
 
 
 def test_every_variable_of_the_procfile_has_a_value() -> None:

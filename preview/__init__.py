@@ -1,0 +1,1 @@
+"""Draws the generated Grafana dashboards from a running Prometheus, without Grafana."""

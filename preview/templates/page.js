@@ -1,0 +1,81 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const tip = document.getElementById("tip");
+const panels = [...document.querySelectorAll("[data-panel]")].filter((one) => data[one.dataset.panel]);
+
+const place = (panel, hover) => {
+  const area = panel.querySelector("svg").getBoundingClientRect();
+  const [x, y, width, height] = hover.box;
+  return { left: area.left + x * area.width, top: area.top + y * area.height, width: width * area.width, height: height * area.height };
+};
+
+const point = (moment) => {
+  for (const panel of panels) {
+    const hover = data[panel.dataset.panel], cross = panel.querySelector(".cross");
+    if (moment === null || moment < hover.start || moment > hover.end) { cross.style.display = "none"; continue; }
+    const box = place(panel, hover), body = cross.parentElement.getBoundingClientRect();
+    const x = box.left + (moment - hover.start) / (hover.end - hover.start) * box.width;
+    Object.assign(cross.style, { display: "block", left: `${x - body.left}px`, top: `${box.top - body.top}px`, height: `${box.height}px` });
+  }
+};
+
+const cell = (row, text, colour) => {
+  const made = row.insertCell();
+  if (colour) { const key = document.createElement("i"); key.style.background = colour; made.append(key); } else made.textContent = text;
+};
+
+const describe = (hover, moment) => {
+  const index = Math.round((moment - hover.first) / hover.step);
+  const table = document.createElement("table");
+  const head = document.createElement("div");
+  head.textContent = new Date((hover.first + index * hover.step) * 1000).toLocaleString();
+  hover.series
+    .map((one) => ({ one, order: one.order[index], text: one.texts[index], colour: (one.colours || [])[index] || one.colour }))
+    .filter((found) => found.order !== null && found.order !== undefined)
+    .sort((a, b) => b.order - a.order)
+    .forEach(({ one, text, colour }) => { const row = table.insertRow(); cell(row, "", colour); cell(row, one.name); cell(row, text); });
+  const held = new Set(hover.marks.filter(([, start, end]) => moment >= start - hover.step && moment <= end + hover.step).map(([title]) => title));
+  for (const title of held) { const row = table.insertRow(); cell(row, "", "#F2495C"); cell(row, title); cell(row, "alert fires"); }
+  tip.replaceChildren(head, table);
+};
+
+for (const panel of panels) {
+  const hover = data[panel.dataset.panel];
+  panel.addEventListener("pointermove", (event) => {
+    const box = place(panel, hover), part = (event.clientX - box.left) / box.width;
+    if (part < 0 || part > 1) { tip.style.display = "none"; point(null); return; }
+    const moment = hover.start + part * (hover.end - hover.start);
+    point(moment);
+    describe(hover, moment);
+    tip.style.display = "block";
+    const wide = tip.offsetWidth, high = tip.offsetHeight;
+    tip.style.left = `${event.clientX + 16 + wide > innerWidth ? event.clientX - wide - 16 : event.clientX + 16}px`;
+    tip.style.top = `${Math.max(4, Math.min(event.clientY + 12, innerHeight - high - 8))}px`;
+  });
+  panel.addEventListener("pointerleave", () => { tip.style.display = "none"; point(null); });
+}
+
+const form = document.getElementById("choices");
+if (form) {
+  form.addEventListener("change", (event) => {
+    const changed = event.target;
+    if (changed.name === "from") form.elements.to.value = changed.selectedOptions[0].dataset.to;
+    if (changed.type === "checkbox") {
+      const same = [...form.querySelectorAll(`[name="${changed.name}"]`)];
+      if (changed.value === "$__all" && changed.checked) same.forEach((one) => { one.checked = one === changed; });
+      else if (changed.checked) same.forEach((one) => { if (one.value === "$__all") one.checked = false; });
+      return;
+    }
+    // What later variables offer depends on earlier ones: they start anew.
+    if (changed.name.startsWith("var-")) {
+      const all = [...form.elements];
+      all.slice(all.indexOf(changed) + 1).forEach((one) => { if ((one.name || "").startsWith("var-") && one.name !== changed.name) one.disabled = true; });
+    }
+    form.requestSubmit();
+  });
+  const seconds = { "10s": 10, "30s": 30, "1m": 60 }[form.elements.refresh.value];
+  if (seconds) setInterval(() => {
+    const busy = document.hidden || tip.style.display === "block" || form.querySelector("details[open]") || form.contains(document.activeElement);
+    if (!busy) location.reload();
+  }, seconds * 1000);
+}
