@@ -54,13 +54,16 @@ CONDITIONS: Final = {
     },
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
+    "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "
+    "feature counts here where its score is above `models[].drift.warning` and Benjamini and "
+    "Hochberg's procedure, at a false discovery rate of 1%, finds it among the model's features.",
     "DriftEvaluationStale": "The drift collector last evaluated the model longer ago than the "
     "threshold.",
     "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "
     "driver.",
     "GpusMissing": "The exporter has seen fewer GPUs since it started than `gpu.expected` says the "
-    "machine has; the number that is missing is above the threshold. A GPU that is lost is not "
-    "counted here.",
+    "machine has, or, where it says nothing, than the machine had within a day; the number that is "
+    "missing is above the threshold. A GPU that is lost is not counted here.",
     "GpuXid": "The driver reported an XID error that calls for a reset or a reboot "
     f"({', '.join(map(str, RESET_CODES))}) within the time of the threshold.",
     "GpuEccUncorrectable": "The GPU counts more uncorrectable memory errors since its driver was "

@@ -83,6 +83,7 @@ MODEL_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
         for name in QUANTILES.values()
     },
     "FeatureDrift": _drifted,
+    "DriftShare": _above(recorded.DRIFTED_FEATURES, guarded=False),
     "DriftEvaluationStale": lambda promise: _compare(
         f"time() - {recorded.DRIFT_EVALUATED}", ">", promise
     ),
@@ -111,7 +112,7 @@ def _limit(threshold: GpuThreshold) -> str:
 
 
 def _missing(threshold: GpuThreshold) -> str:
-    expected = f"max by (instance) ({catalog.GPU_EXPECTED_DEVICES})"
+    expected = recorded_gpu.EXPECTED
     known = f"count by (instance) ({catalog.GPU_UP})"
     # A GPU that is lost is known, and has an alert of its own.
     return f"{expected}\n- ({known} or 0 * {expected})\n> {_limit(threshold)}"

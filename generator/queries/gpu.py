@@ -296,21 +296,21 @@ def memory_by_model() -> str:
     """Memory that each model holds on the chosen GPUs, of those that hold the most."""
     held = f"sum {_BY_MODEL} ({_chosen(catalog.GPU_MODEL_MEMORY)})"
     most = f"sum {_BY_MODEL} ({_over_range(catalog.GPU_MODEL_MEMORY, 'max')})"
-    return f"{held} and {_ON_MODEL} topk({_TOP}, {most})"
+    return f"{held} and {_ON_MODEL} topk({_TOP}, {most} > 0)"
 
 
 def sm_by_model() -> str:
     """Multiprocessors that each model uses on the chosen GPUs, in GPUs."""
     used = f"sum {_BY_MODEL} ({_chosen(recorded.MODEL_SM_ON_GPU)})"
     most = f"sum {_BY_MODEL} ({_over_range(recorded.MODEL_SM_ON_GPU, 'max')})"
-    return f"{used} and {_ON_MODEL} topk({_TOP}, {most})"
+    return f"{used} and {_ON_MODEL} topk({_TOP}, {most} > 0)"
 
 
 def power_by_model() -> str:
     """Power of the chosen GPUs by the model that it is spent on."""
     share = f"{_chosen(recorded.MODEL_SHARE)} * {_ON_DEVICE} group_left () {recorded.POWER}"
     most = f"sum {_BY_MODEL} ({_over_range(recorded.MODEL_SHARE, 'max')})"
-    return f"sum {_BY_MODEL} ({share}) and {_ON_MODEL} topk({_TOP}, {most})"
+    return f"sum {_BY_MODEL} ({share}) and {_ON_MODEL} topk({_TOP}, {most} > 0)"
 
 
 def _over_range(series: Series, how: str) -> str:
@@ -342,7 +342,8 @@ def model_gpus() -> str:
 def model_memory() -> str:
     """Memory that each model holds on them."""
     known_models = f'model_name!="{OTHER}"'
-    return f"sum {_BY_MODEL} ({_chosen(catalog.GPU_MODEL_MEMORY, known_models)})"
+    # Models without a process on the GPU are there, at 0.
+    return f"sum {_BY_MODEL} ({_chosen(catalog.GPU_MODEL_MEMORY, known_models)} > 0)"
 
 
 def model_sm() -> str:

@@ -16,10 +16,11 @@ from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
 from generator.queries.selection import latency_of_limit
-from generator.queries.windows import FIVE_MINUTES, HALF_HOUR, HOUR, TEN_MINUTES, window
+from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, TEN_MINUTES, window
 
 __all__ = [
     "DEVICE",
+    "EXPECTED",
     "GPU_RECORDED",
     "HOLDER",
     "JOULES_PER_1000_REQUESTS",
@@ -125,6 +126,25 @@ HOLDER: Final = Recorded(
     "none and the team of defaults.",
     group=_DEVICES,
     expression=_holder,
+)
+
+
+def _expected(spec: Spec) -> str:
+    seen = f"max by (instance) (max_over_time({catalog.GPU_DEVICES}[{window(spec, DAY)}]))"
+    # Of a machine that is gone, with its exporter, nothing is expected.
+    return (
+        f"max by (instance) ({catalog.GPU_EXPECTED_DEVICES})\n"
+        f"or\n{seen} and on (instance) {catalog.GPU_NVML_UP}"
+    )
+
+
+EXPECTED: Final = Recorded(
+    name="gpu:ml_gpu_expected_devices:max1d",
+    labels=("instance",),
+    help="GPUs that a machine should have: what models.yaml says, or else as many as it had within "
+    "a day.",
+    group=_HOURS,
+    expression=_expected,
 )
 
 # Each device
@@ -296,6 +316,7 @@ LATENCY_OF_LIMIT: Final = Recorded(
 GPU_RECORDED: Final = (
     MODEL_ON_GPU,
     HOLDER,
+    EXPECTED,
     MEMORY_RATIO,
     MEMORY_GROWTH,
     MEMORY_FULL,

@@ -8,6 +8,7 @@ from contract.quantity import Duration
 from contract.spec import Spec
 
 __all__ = [
+    "DAY",
     "FIVE_MINUTES",
     "HALF_HOUR",
     "HOUR",
@@ -22,6 +23,7 @@ FIVE_MINUTES: Final = Duration.parse("5m")
 TEN_MINUTES: Final = Duration.parse("10m")
 HALF_HOUR: Final = Duration.parse("30m")
 HOUR: Final = Duration.parse("1h")
+DAY: Final = Duration.parse("1d")
 PROMISE_MEMORY: Final = Duration.parse("15m")
 """For how long a promise outlives the drift collector that exposed it."""
 

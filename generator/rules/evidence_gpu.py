@@ -88,7 +88,10 @@ def _missing(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
         firing={expected: times.gauge(1 + missing, 1), seen: times.gauge(1, 1)},
         labels={"instance": _device(spec)["instance"]},
         value=missing,
-        also={"none is seen at all": {expected: times.gauge(missing, 0)}},
+        also={
+            "none is seen at all": {expected: times.gauge(missing, 0)},
+            "nobody said how many, and the driver is gone": _gone(missing, spec, times),
+        },
         silent={
             "just as many": {expected: times.gauge(missing, missing), seen: times.gauge(1, 1)},
             "lost ones, which are known": {
@@ -98,6 +101,20 @@ def _missing(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
             },
         },
     )
+
+
+def _gone(number: int, spec: Spec, times: Timeline) -> dict[str, str]:
+    """A machine that showed so many GPUs, until its exporter started again without a driver."""
+    where = {"instance": _device(spec)["instance"]}
+    back = f"{number}x{times.end - times.bad - 1}"
+    return {
+        selector(catalog.GPU_NVML_UP, **where): times.gauge(0, 1),
+        selector(catalog.GPU_DEVICES, **where): f"{number} stale _x{times.bad - 1} {back}",
+        **{
+            _series(catalog.GPU_UP, spec).replace(_UUID, f"GPU-{one}"): times.absent(1)
+            for one in range(number)
+        },
+    }
 
 
 def _xid(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
