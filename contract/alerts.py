@@ -159,6 +159,18 @@ _MODEL_ALERTS: Final = (
         "models[].drift",
     ),
     Alert(
+        "DriftShare",
+        ("warning",),
+        Duration.parse("15m"),
+        "{model}: {value} of its features have drifted",
+        "{value} of the features that {model} gets are not distributed as they were in training; "
+        "the limit is {threshold}. So many at once are not chance: the false discovery rate is "
+        "controlled.",
+        lambda model, _: None if model.profile is None else model.drift.share,
+        "percent",
+        "models[].drift.share",
+    ),
+    Alert(
         "DriftEvaluationStale",
         ("warning",),
         Duration.parse("5m"),

@@ -453,7 +453,8 @@ FEATURE_DRIFT_SCORE: Final = _gauge(
     "ml_feature_drift_score",
     (*MODEL, "feature_name", "method", "window"),
     Exporter.DRIFT,
-    "Distance of a feature's counts over the window from its reference profile (psi: nats).",
+    "Distance of a feature's counts over the window from its reference profile, in the units of "
+    "its method (psi, kl: nats; wasserstein: the reference's standard deviations; else 0 to 1).",
 )
 DRIFT_NOISE_FLOOR: Final = _gauge(
     "ml_drift_noise_floor",
@@ -472,6 +473,13 @@ DRIFT_DETECTED: Final = _gauge(
     (*MODEL, "kind", "feature_name", "severity"),
     Exporter.DRIFT,
     "1 where the score is above max(threshold, noise floor) and the window has min_samples.",
+)
+DRIFTED_FEATURES: Final = _gauge(
+    "ml_drifted_features_ratio",
+    (*MODEL, "window"),
+    Exporter.DRIFT,
+    "Of the features with min_samples, those that drifted, the false discovery rate held at 1%.",
+    Unit.RATIO,
 )
 DRIFT_WINDOW_SAMPLES: Final = _gauge(
     "ml_drift_window_samples",

@@ -65,6 +65,7 @@ ALERT_NAMES: Final = (
     "HighErrorRatio",
     *(f"HighLatency{name.upper()}" for name in QUANTILES.values()),
     "FeatureDrift",
+    "DriftShare",
     "DriftEvaluationStale",
 )
 """Alerts that a model can override or disable; contract.alerts defines them."""
@@ -206,13 +207,27 @@ class Slo(_Section):
 
 
 class Drift(_Section):
-    """When a feature counts as drifted: score above warning or critical, over window."""
+    """When a feature counts as drifted: score above warning or critical, over window.
 
-    method: Literal["psi"] = "psi"
+    `warning` and `critical` are in the units of `method`. `share` is the share of drifted features
+    above which DriftShare fires.
+    """
+
+    method: Literal[
+        "psi",
+        "kl",
+        "jensen_shannon_distance",
+        "hellinger",
+        "total_variation",
+        "ks",
+        "wasserstein",
+        "cramers_v",
+    ] = "psi"
     window: Duration = Duration.parse("1h")
     warning: float = Field(default=0.1, gt=0)
     critical: float = Field(default=0.25, gt=0)
     min_samples: int = Field(default=500, gt=0)
+    share: Ratio = 0.3
 
 
 def _number_or_unit(value: object) -> object:

@@ -54,6 +54,9 @@ CONDITIONS: Final = {
     },
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
+    "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "
+    "feature counts here where its score is above `models[].drift.warning` and Benjamini and "
+    "Hochberg's procedure, at a false discovery rate of 1%, finds it among the model's features.",
     "DriftEvaluationStale": "The drift collector last evaluated the model longer ago than the "
     "threshold.",
     "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "

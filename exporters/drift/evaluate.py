@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.drift import noise
+from exporters.drift.discovery import discoveries
 from exporters.drift.layout import Layout
-from exporters.drift.statistics import Sides, noise_floor, occupied_bins, psi
+from exporters.drift.statistics import STATISTICS, Sides
 from exporters.drift.window import Counts, Failure
 
-__all__ = ["SEVERITIES", "Evaluation", "evaluate"]
+__all__ = ["FALSE_DISCOVERIES", "SEVERITIES", "Evaluation", "evaluate"]
 
 SEVERITIES = ("warning", "critical")
+
+FALSE_DISCOVERIES: Final = 0.01
+"""Of the features that count towards a model's share, at most so many by chance alone; so a model
+without any drift has one in at most so many evaluations."""
+
+_BLOCK: Final = 2048
+"""Rows at a time: what lies between stays in the processor's cache, and memory bounded."""
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What was found at `time` (Unix). Arrays have one entry per row of the layout.
 
-    `score` and `floor` (nats) are NaN where a row has no samples; rows of models in `failures`
-    mean nothing.
+    `score` and `floor` (in the units of the row's method) are NaN where a row has no samples; rows
+    of models in `failures` mean nothing.
     """
 
     layout: Layout
     time: float
     samples: NDArray[np.int64]
-    score: NDArray[np.float64]
-    floor: NDArray[np.float64]
+    score: Array
+    floor: Array
     detected: dict[str, NDArray[np.bool_]]
     """By severity."""
+    share: Array
+    """Per model, the share of its features that drifted; NaN where none has min_samples."""
     failures: dict[int, Failure]
 
     def evaluated(self) -> NDArray[np.bool_]:
@@ -42,18 +56,23 @@ def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
     """Hold counts against the profiles.
 
     A row has drifted where its score is above both the threshold and the noise floor and its
-    window has min_samples.
+    window has min_samples. It counts towards its model's share where its score is above the
+    warning threshold and it is a discovery among the model's rows, which judges it by how many
+    there are.
     """
-    reference, current = layout.reference, counts.values
-    n, m = current.sum(axis=1), reference.sum(axis=1)
-    score = psi(Sides(reference, current))
-    floor = noise_floor(occupied_bins(reference, current), n, m)
+    n = counts.values.sum(axis=1)
+    score, floor, p_value = _compare(layout, counts.values)
     enough = np.rint(n) >= layout.per_row([model.drift.min_samples for model in layout.models])
-    above_noise = enough & (score > floor)
     thresholds = {
         severity: layout.per_row([getattr(model.drift, severity) for model in layout.models])
         for severity in SEVERITIES
     }
+    above_noise = enough & (score > floor)
+    judged = enough & ~np.isnan(score)
+    found = discoveries(np.where(judged, p_value, np.nan), layout.model_of, FALSE_DISCOVERIES)
+    found &= score > thresholds["warning"]
+    with np.errstate(invalid="ignore"):
+        share = _per_model(layout, found) / _per_model(layout, judged)
     return Evaluation(
         layout=layout,
         time=time,
@@ -61,5 +80,24 @@ def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
         score=score,
         floor=np.where(np.isnan(score), np.nan, floor),
         detected={name: above_noise & (score > value) for name, value in thresholds.items()},
+        share=share,
         failures=dict(counts.failures),
     )
+
+
+def _compare(layout: Layout, current: Array) -> tuple[Array, Array, Array]:
+    """Score, noise floor and p-value of each row."""
+    score, floor, p_value = (np.full(len(layout.rows), np.nan) for _ in range(3))
+    for method in dict.fromkeys(layout.methods.tolist()):
+        rows = np.flatnonzero(layout.methods == method)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            sides, places = Sides(layout.reference[block], current[block]), layout.places[block]
+            score[block] = STATISTICS[method](sides, places)
+            floor[block] = noise.floor(method, sides, places)
+            p_value[block] = noise.p_values(sides)
+    return score, floor, p_value
+
+
+def _per_model(layout: Layout, rows: NDArray[np.bool_]) -> Array:
+    return np.bincount(layout.model_of[rows], minlength=len(layout.models)).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,6 +24,15 @@ class Labels:
         self._score = self._all(catalog.FEATURE_DRIFT_SCORE, method=True, window=True)
         self._floor = self._all(catalog.DRIFT_NOISE_FLOOR, kind=True, method=True, window=True)
         self._samples = self._all(catalog.DRIFT_WINDOW_SAMPLES, kind=True, window=True)
+        self._drifted = [
+            series(
+                catalog.DRIFTED_FEATURES,
+                model_name=model.name,
+                model_version=model.version,
+                window=str(model.drift.window),
+            )
+            for model in layout.models
+        ]
         self._detected = {
             severity: self._all(catalog.DRIFT_DETECTED, kind=True, severity=severity)
             for severity in ("warning", "critical")
@@ -39,7 +49,7 @@ class Labels:
     ) -> list[Series]:
         """One series of the metric per row."""
         found = []
-        for row in self._layout.rows:
+        for row, own_method in zip(self._layout.rows, self._layout.methods.tolist(), strict=True):
             model = self._layout.models[row.model]
             labels = {
                 "model_name": model.name,
@@ -49,7 +59,7 @@ class Labels:
             if kind:
                 labels["kind"] = row.kind
             if method:
-                labels["method"] = model.drift.method
+                labels["method"] = own_method
             if window:
                 # As models.yaml has it, whatever the time scale: the name of a promise.
                 labels["window"] = str(model.drift.window)
@@ -80,3 +90,12 @@ class Labels:
             detected = evaluation.detected[severity].tolist()
             verdicts += [(labelled[row], int(detected[row])) for row in rows]
         yield Family(catalog.DRIFT_DETECTED, verdicts)
+        share = evaluation.share.tolist()
+        yield Family(
+            catalog.DRIFTED_FEATURES,
+            [
+                (labelled, share[model])
+                for model, labelled in enumerate(self._drifted)
+                if model not in evaluation.failures and not math.isnan(share[model])
+            ],
+        )

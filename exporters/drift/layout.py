@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from contract.profile import OTHER, CategoryBins, NumericBins, Profile, read_profile
 from contract.quantity import Duration
 from contract.spec import Model, Spec
+from exporters.drift.statistics import positions
 
 __all__ = ["Kind", "Layout", "Row", "layout", "read_layout"]
 
@@ -82,6 +83,36 @@ class Layout:
         for number, row in enumerate(self.rows):
             counts[number, : len(row.bins.counts) + 1] = (row.bins.missing, *row.bins.counts)
         return counts
+
+    @cached_property
+    def methods(self) -> NDArray[np.str_]:
+        """The method of each row, a name of `statistics.STATISTICS`; shape [rows].
+
+        It is the model's, but categories have no order: there total variation stands in for ks,
+        being its largest difference over all sets of categories and not only those up to a value,
+        and for wasserstein, which it is where any two categories are 1 apart.
+        """
+        return np.array([self._method(row) for row in self.rows], dtype=np.str_)
+
+    def _method(self, row: Row) -> str:
+        method = self.models[row.model].drift.method
+        if method in ("ks", "wasserstein") and isinstance(row.bins, CategoryBins):
+            return "total_variation"
+        return method
+
+    @cached_property
+    def places(self) -> NDArray[np.float64]:
+        """Where the values of bins lie, as `statistics.positions` has it; shape [rows, width].
+
+        Padding lies where the last bin does; categories and missing values lie at 0.
+        """
+        places = np.zeros((len(self.rows), self.width))
+        for number, row in enumerate(self.rows):
+            if isinstance(row.bins, NumericBins):
+                own = positions(row.bins.edges, row.bins.counts)
+                places[number, : len(own)] = own
+                places[number, len(own) :] = own[-1]
+        return places
 
     def per_row(self, values: Sequence[float]) -> NDArray[np.float64]:
         """A value of each model, repeated for each of its rows; shape [rows]."""

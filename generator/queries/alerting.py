@@ -83,6 +83,7 @@ MODEL_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
         for name in QUANTILES.values()
     },
     "FeatureDrift": _drifted,
+    "DriftShare": _above(recorded.DRIFTED_FEATURES, guarded=False),
     "DriftEvaluationStale": lambda promise: _compare(
         f"time() - {recorded.DRIFT_EVALUATED}", ">", promise
     ),

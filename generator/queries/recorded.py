@@ -21,6 +21,7 @@ from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, window
 __all__ = [
     "CLASS_RATE",
     "CONFIDENCE_MEAN",
+    "DRIFTED_FEATURES",
     "DRIFT_DETECTED",
     "DRIFT_EVALUATED",
     "DRIFT_SCORE",
@@ -290,6 +291,14 @@ DRIFT_DETECTED: Final = Recorded(
         f'({catalog.DRIFT_DETECTED}{{kind="feature"}} == 1)'
     ),
 )
+DRIFTED_FEATURES: Final = Recorded(
+    name="model:ml_drifted_features_ratio",
+    labels=MODEL,
+    help="The share of features that have drifted, the false discovery rate controlled.",
+    group=_DRIFT,
+    expression=_latest(catalog.DRIFTED_FEATURES, MODEL),
+    unit=Unit.RATIO,
+)
 DRIFT_EVALUATED: Final = Recorded(
     name="model:ml_drift_evaluation_timestamp_seconds",
     labels=MODEL,
@@ -315,6 +324,7 @@ RECORDED: Final = (
     CONFIDENCE_MEAN,
     DRIFT_SCORE,
     DRIFT_DETECTED,
+    DRIFTED_FEATURES,
     DRIFT_EVALUATED,
 )
 """Those of models, in the order in which they are evaluated."""

@@ -218,6 +218,20 @@ def _feature_drift(threshold: Threshold, model: Model, _: Spec, times: Timeline)
     )
 
 
+def _drift_share(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence | None:
+    limit = threshold.value
+    if limit >= 1:
+        return None
+    identity = {**_identity(threshold), "window": str(model.drift.window)}
+    series = selector(catalog.DRIFTED_FEATURES, **identity)
+    share = (1 + limit) / 2
+    return Evidence(
+        firing={series: times.gauge(share, limit * 0.99)},
+        value=share,
+        silent={"just below": {series: times.gauge(limit * 0.99, limit * 0.99)}},
+    )
+
+
 def _drift_stale(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
     limit = threshold.value
     age = math.ceil(limit * 1.01)
@@ -235,6 +249,7 @@ MODEL_EVIDENCE: Final[dict[str, Callable[[Threshold, Model, Spec, Timeline], Evi
     "HighErrorRatio": _error_ratio,
     **{f"HighLatency{name.upper()}": _latency(quantile) for quantile, name in QUANTILES.items()},
     "FeatureDrift": _feature_drift,
+    "DriftShare": _drift_share,
     "DriftEvaluationStale": _drift_stale,
 }
 """By alert; None where no input can make it fire."""

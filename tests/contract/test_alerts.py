@@ -73,6 +73,7 @@ def test_drift_is_watched_where_there_is_a_profile(tmp_path: Path) -> None:
     assert drift == {
         ("FeatureDrift", "warning"): (0.15, "15m"),
         ("FeatureDrift", "critical"): (0.25, "15m"),
+        ("DriftShare", "warning"): (0.3, "15m"),
         ("DriftEvaluationStale", "warning"): (900.0, "5m"),
     }
 

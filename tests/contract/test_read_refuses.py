@@ -379,7 +379,7 @@ EVERYTHING_WRONG = """\
 defaults:
   team: platfrom
   slo: {window: 30, availability: 99.9, latency: {threshold: 250, target: 98%}}
-  drift: {method: ks, warnning: 0.1}
+  drift: {method: chi, warnning: 0.1}
 teams:
   platform: {slack: {channel: "#x", webhook_file: secrets/none}, phone: 5}
 routing: {critical: [log, pager]}

@@ -1,0 +1,82 @@
+"""Noise floors and p-values against windows drawn from the reference's own distribution."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from contract.spec import Drift
+from exporters.drift import noise
+from exporters.drift.chi_square import chi_square_quantile
+from exporters.drift.statistics import STATISTICS, Sides
+
+METHODS = list(get_args(Drift.model_fields["method"].annotation))
+DRAWN = ("total_variation", "wasserstein")
+PLACES = np.concatenate([[0.0], np.linspace(-2, 2, 11)])
+SHARES = {
+    "ten bins alike": [0.0, 0.0, *[0.1] * 10],
+    "few values": [0.0, 0.5, 0.3, 0.2],
+    "rare categories": [0.0, 0.6, 0.3, 0.05, 0.02, 0.01, 0.01, 0.004, 0.003, 0.002, 0.001],
+    "some missing": [0.1, 0.45, 0.45],
+}
+
+
+def _windows(shares: list[float], n: int, count: int) -> tuple[Sides, np.ndarray]:
+    random = np.random.default_rng(3)
+    padded = np.array(shares + [0.0] * (12 - len(shares)))
+    sides = Sides(
+        random.multinomial(5000, padded, count).astype(float),
+        random.multinomial(n, padded, count).astype(float),
+    )
+    return sides, np.tile(PLACES, (count, 1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES.keys())
+@pytest.mark.parametrize("n", [100, 1000])
+def test_without_drift_few_windows_pass_the_floor(method: str, shares: list[float], n: int) -> None:
+    count = 4000 if method not in DRAWN else 1000
+    sides, places = _windows(shares, n, count)
+    passed = STATISTICS[method](sides, places) > noise.floor(method, sides, places)
+    # Three standard errors and what few distinct values cost above the 1% it is made for.
+    assert passed.mean() <= 0.01 + (0.018 if n == 100 or method in DRAWN else 0.012)
+
+
+@pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES.keys())
+@pytest.mark.parametrize("n", [100, 300, 1000, 10_000])
+@pytest.mark.parametrize(("level", "most"), [(0.01, 0.016), (0.0005, 0.0017)])
+def test_p_values_are_not_too_small(shares: list[float], n: int, level: float, most: float) -> None:
+    sides, _ = _windows(shares, n, 10_000)
+    assert (noise.p_values(sides) < level).mean() <= most
+
+
+def test_a_shift_is_far_beyond_the_noise() -> None:
+    reference = np.array([[0.0, *[500.0] * 10, 0.0]])
+    current = np.array([[0.0, *np.linspace(10, 190, 10), 0.0]])
+    sides, places = Sides(reference, current), PLACES[np.newaxis]
+    assert noise.p_values(sides)[0] < 1e-20
+    for method in METHODS:
+        assert STATISTICS[method](sides, places) > noise.floor(method, sides, places), method
+
+
+def test_the_floor_of_psi_is_its_chi_square_where_every_bin_is_full() -> None:
+    sides = Sides(np.full((1, 10), 50_000.0), np.full((1, 10), 5_000.0))
+    expected = chi_square_quantile(0.99, 9) * (1 / 500_000 + 1 / 50_000)
+    assert noise.floor("psi", sides, PLACES[:10]) == pytest.approx(expected, rel=0.005)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_floors_end_where_nothing_is_to_compare(method: str) -> None:
+    reference = np.array([[0.0, 10, 0], [0, 10, 10], [0, 0, 0]])
+    current = np.array([[0.0, 7, 0], [0, 0, 0], [0, 5, 5]])
+    floors = noise.floor(method, Sides(reference, current), np.array([[0.0, 1, 2]] * 3))
+    assert np.isfinite(floors[0])
+    assert np.isnan(floors[1:]).all()
+    if method != "ks":
+        assert floors[0] == 0
+
+
+def test_one_bin_has_no_drift_to_find() -> None:
+    assert noise.p_values(Sides(np.array([[0.0, 10]]), np.array([[0.0, 7]]))) == 1
