@@ -60,12 +60,12 @@ def serve(begin: Callable[[], AbstractContextManager[Call]]) -> None:
     `record` is the call that says what went in and out, `call` all that monitoring adds: making
     the block, entering it, recording and leaving it.
     """
-    inputs = rows()
+    requests = [json.dumps(row) for row in rows()]
     now = time.perf_counter_ns
     recorded, whole = [], []
     start = time.perf_counter()
     for number in range(-WARM_UP, CALLS):
-        row = inputs[number % ROWS]
+        row = json.loads(requests[number % ROWS])  # as a server reads what it is asked
         begun = now()
         with begin() as call:
             before = now()
