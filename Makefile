@@ -65,7 +65,7 @@ preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DA
 ##@ Development
 .PHONY: test check lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -k spec" chooses)
-	@scripts/system_packages.sh prometheus alertmanager compiler chromium
+	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql
 	$(RUN) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# system_packages.sh [venv] [compiler] [chromium] [prometheus] [alertmanager]: installs what is not there yet.
+# system_packages.sh [venv] [compiler] [chromium] [prometheus] [alertmanager] [postgresql]: installs what is not there yet.
 # venv is the package that PYTHON lacks for virtual environments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +12,7 @@ present() {
     alertmanager) { command -v prometheus-alertmanager || command -v alertmanager; } && command -v amtool ;;
     compiler) command -v cc ;;
     chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
+    postgresql) command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
     venv) "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ;;
     *) echo "system_packages.sh doesn't know $1" >&2; exit 2 ;;
   esac >/dev/null
@@ -23,6 +24,7 @@ package() {
     alertmanager) echo prometheus-alertmanager ;;
     compiler) echo gcc libc6-dev ;;
     chromium) echo chromium ;;
+    postgresql) echo postgresql ;;
     venv) "$PYTHON" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
   esac
 }
@@ -32,7 +34,7 @@ for name in "$@"; do
   present "$name" && continue
   read -ra packages < <(package "$name")
   missing+=("${packages[@]}")
-  [[ $name = prometheus || $name = alertmanager ]] && services+=("${packages[@]}")
+  [[ $name = prometheus || $name = alertmanager || $name = postgresql ]] && services+=("${packages[@]}")
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 

@@ -1,4 +1,4 @@
-"""`python -m exporters.sidecar serve`: the process beside a model server."""
+"""`python -m exporters.sidecar serve | export`: the process beside a model server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.log.batch import LogError
+from exporters.sidecar.log.command import add_export, run_export
 from exporters.sidecar.log.open import open_log
 from exporters.sidecar.proxy.supervise import ProxyError
 from exporters.sidecar.proxy.upstreams import Upstreams
@@ -41,6 +42,8 @@ example:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, or 2 for bad input."""
     options = _parser().parse_args(arguments)
+    if options.command == "export":
+        return run_export(options)
     logs.setup("sidecar", options.log_format)
     try:
         spec = read_spec_by(options)
@@ -147,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="forward from this address to the models' upstream, instead of from serving.proxy",
     )
     add_serve_arguments(command, listen="127.0.0.1:9101")
+    add_export(commands)
     return parser
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from contract.spec import Spec
 from exporters.sidecar.log.batch import Log, LogError
 from exporters.sidecar.log.commits import Commits, Counted
+from exporters.sidecar.log.export import Period, Source, read_sqlite
 from exporters.sidecar.log.memory import MemoryLog
-from exporters.sidecar.log.sqlite import SqliteLog
+from exporters.sidecar.log.sqlite import FILE, SqliteLog
 
-__all__ = ["database_url", "open_log"]
+__all__ = ["open_log", "open_source"]
 
 
 def open_log(spec: Spec, folder: Path, versions: Sequence[Counted]) -> Commits:
@@ -33,6 +34,17 @@ def _store(spec: Spec, folder: Path) -> Log:
     from exporters.sidecar.log.postgres import PostgresLog
 
     return PostgresLog(database_url(spec), retention=retention, max_size=size, ttl=ttl, wait=wait)
+
+
+def open_source(spec: Spec, folder: Path, model: str, period: Period) -> Source:
+    """Where the predictions of a model can be read. Raises LogError."""
+    if spec.sidecar.log.store == "memory":
+        raise LogError("models.yaml says store: memory, which keeps nothing")
+    if spec.sidecar.log.store == "sqlite":
+        return read_sqlite(folder / FILE, model, period)
+    from exporters.sidecar.log.postgres import read_postgres
+
+    return read_postgres(database_url(spec), model, period)
 
 
 def database_url(spec: Spec) -> str:

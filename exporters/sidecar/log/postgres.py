@@ -9,7 +9,7 @@ events of the other sidecars are in the same tables.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -32,9 +32,10 @@ from exporters.sidecar.log.batch import (
     Version,
     random_keys,
 )
-from exporters.sidecar.log.rows import encode_event
+from exporters.sidecar.log.export import Logged, Period, Source
+from exporters.sidecar.log.rows import decode_event, encode_event
 
-__all__ = ["PostgresLog"]
+__all__ = ["PostgresLog", "read_postgres"]
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS ml_prediction (
@@ -337,6 +338,26 @@ class PostgresLog:
             " WHERE relname IN ('ml_prediction', 'ml_label')"
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def read_postgres(conninfo: str, model: str, period: Period) -> Source:
+    """The predictions of a model in a PostgreSQL log. Raises LogError."""
+
+    def read() -> Iterator[list[Logged]]:
+        try:
+            with psycopg.connect(conninfo, connect_timeout=5) as db, db.cursor("export") as cursor:
+                cursor.execute(
+                    "SELECT p.event::text, p.time, p.version, l.actual, l.time FROM ml_prediction p"
+                    " LEFT JOIN ml_label l USING (model, key)"
+                    " WHERE p.model = %s AND p.time >= %s AND p.time < %s ORDER BY p.arrived",
+                    (model, period.start, period.end),
+                )
+                while rows := cursor.fetchmany(TIDY_ROWS):
+                    yield [Logged(decode_event(event), *rest) for event, *rest in rows]
+        except psycopg.Error as error:
+            raise LogError(_first_line(error)) from error
+
+    return read
 
 
 def _nothing(version: int, actuals: list[Any], result: int) -> Joined:

@@ -10,7 +10,7 @@ import msgspec
 from exporters.sidecar.event import Event
 from exporters.sidecar.log.batch import Answer
 
-__all__ = ["decode_actuals", "decode_events", "encode", "encode_event"]
+__all__ = ["decode_actuals", "decode_event", "decode_events", "encode", "encode_event"]
 
 DEPTH: Final = 30
 
@@ -18,6 +18,7 @@ _PACK: Final = msgspec.msgpack.Encoder().encode
 _JSON: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = msgspec.msgpack.Decoder(list[Event]).decode
 _ACTUALS: Final = msgspec.msgpack.Decoder(list[float | str | bool]).decode
+_EVENT: Final = msgspec.json.Decoder(Event).decode
 _NAMES: Final = frozenset(Event.__struct_fields__)
 
 # What a body can hold and these formats cannot: whole numbers of more than 64 bits, deep nesting.
@@ -47,6 +48,15 @@ def decode_events(packed: bytes) -> list[Event]:
     except msgspec.ValidationError:  # an older version may have allowed more
         found: list[dict[str, Any]] = msgspec.msgpack.decode(packed)
         return [Event(**{name: own[name] for name in own.keys() & _NAMES}) for own in found]
+
+
+def decode_event(text: str) -> Event:
+    """What `encode_event` made of an event."""
+    try:
+        return _EVENT(text)
+    except msgspec.ValidationError:
+        found: dict[str, Any] = msgspec.json.decode(text)
+        return Event(**{name: found[name] for name in found.keys() & _NAMES})
 
 
 def decode_actuals(packed: bytes) -> list[Answer]:

@@ -33,7 +33,7 @@ from exporters.sidecar.log.batch import (
 from exporters.sidecar.log.index import Index
 from exporters.sidecar.log.rows import decode_actuals, decode_events, encode
 
-__all__ = ["FILE", "SqliteLog"]
+__all__ = ["FILE", "LABELS", "PREDICTIONS", "SqliteLog", "connect"]
 
 FILE: Final = "predictions.sqlite"
 
