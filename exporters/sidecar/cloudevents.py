@@ -14,7 +14,7 @@ import binascii
 import datetime as dt
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +28,7 @@ from contract import catalog
 from exporters.expose import Family, series
 from exporters.sidecar.event import MAX_ID, Refusal
 from exporters.sidecar.intake import Intake
+from exporters.sidecar.log.batch import LogError
 from exporters.sidecar.proxy.exchange import Exchange
 from exporters.sidecar.proxy.observe import Observer
 from exporters.sidecar.web import MAX_BODY
@@ -163,21 +164,26 @@ class CloudEvents:
         """Halves that wait for the other."""
         return len(self._waiting)
 
-    def take(self, event: CloudEvent) -> None:
-        """Join an event with its other half, or let it wait for it."""
+    def take(self, event: CloudEvent) -> Awaitable[None] | None:
+        """Join an event with its other half, or let it wait for it.
+
+        What is returned is done once the prediction is kept, or fails with LogError.
+        """
+        durable = None
         other = self._pop((event.service, event.identity, not event.request))
         if other is not None:
             request, response = (event, other) if event.request else (other, event)
             self.results["joined"] += 1
             if len(self._responding) < self._limit:
                 self._responding.add(event.service)
-            self._count(request, response)
+            durable = self._count(request, response)
         else:
             key = (event.service, event.identity, event.request)
             if key not in self._waiting:  # else it was delivered twice
                 self._waiting[key] = (event, self._clock())
                 self._bytes += len(event.data)
         self.forget()
+        return durable
 
     def forget(self) -> None:
         """Give up halves that have waited too long, or are too many."""
@@ -227,7 +233,9 @@ class CloudEvents:
         else:
             self._count(None, event)
 
-    def _count(self, request: CloudEvent | None, response: CloudEvent | None) -> None:
+    def _count(
+        self, request: CloudEvent | None, response: CloudEvent | None
+    ) -> Awaitable[None] | None:
         known = request or response
         assert known is not None
         seconds = None
@@ -251,7 +259,7 @@ class CloudEvents:
             },
             response_headers={"content-type": response.kind if response else ""},
         )
-        self._observer.take([exchange], PATH)
+        return self._observer.take([exchange], PATH, distinct=True)
 
 
 def route(events: CloudEvents, intake: Intake) -> Route:
@@ -265,7 +273,8 @@ def route(events: CloudEvents, intake: Intake) -> Route:
             found = [error]
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        errors = []
+        errors: list[dict[str, object]] = []
+        durable: list[Awaitable[None] | None] = []
         for index, event in enumerate(found):
             if isinstance(event, CloudEventError):
                 events.results["rejected"] += 1
@@ -273,7 +282,13 @@ def route(events: CloudEvents, intake: Intake) -> Route:
                 intake.refuse(Refusal(index, "decode", (problem,)), PATH)
                 errors.append({"index": index, "field": problem[0], "message": problem[1]})
             else:
-                events.take(event)
+                durable.append(events.take(event))
+        try:
+            for kept in durable:
+                if kept is not None:
+                    await kept
+        except LogError as error:
+            return Response(str(error), 503)  # the logger sends it again
         accepted = len(found) - len(errors)
         answer = {"accepted": accepted, "rejected": len(errors), "errors": errors[:100]}
         status = 200 if accepted or not errors else 400

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Sequence
 from typing import Final, Literal
 
 from contract import logs
@@ -26,6 +27,9 @@ log = logs.logger()
 
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
+MAX_SEEN: Final = 50_000
+"""Ids that are remembered, so that one that comes again does not hide another call."""
+
 MAX_LOGGED: Final = 20
 """Exchanges that could not be read whose reason is logged; all are counted."""
 
@@ -33,23 +37,30 @@ MAX_LOGGED: Final = 20
 class Observer:
     """Reads exchanges for all proxies of a sidecar."""
 
-    def __init__(
-        self, intake: Intake, take: Callable[[Decoded[Event], str], object] | None = None
-    ) -> None:
+    def __init__(self, intake: Intake) -> None:
         self.unread: Counter[str] = Counter(dict.fromkeys(UNREAD, 0))
         """Bodies that were forwarded unread, by reason."""
         self.errors = 0
         """Exchanges that could not be read for a fault of ours."""
         self._intake = intake
-        self._take = take or intake.take_predictions
+        self._take = intake.take_predictions
+        self._seen: OrderedDict[int, None] = OrderedDict()
         self._logged = 0
 
     def take(
-        self, exchanges: Sequence[Exchange], where: str, mapped: Sequence[MappedPath] = ()
-    ) -> None:
+        self,
+        exchanges: Sequence[Exchange],
+        where: str,
+        mapped: Sequence[MappedPath] = (),
+        *,
+        distinct: bool = False,
+    ) -> Awaitable[None] | None:
         """Count exchanges. One that cannot be read counts without its features.
 
         `where` names their way in; `mapped` are the paths that an exchange's `path:N` is one of.
+        `distinct` says that an id that comes again is the same exchange, delivered again. It is
+        not where clients make up the ids: many send the same one always. What is returned is
+        done once the events are kept and counted, or fails with LogError.
         """
         events: list[Event] = []
         for exchange in exchanges:
@@ -59,8 +70,32 @@ class Observer:
                 self.errors += 1
                 log.exception("exchange_not_read", path=exchange.path)
                 events.append(_event(exchange, exchange.version))
-        if events:
-            self._take(Decoded(events, range(len(events))), where)
+        for event in () if distinct else events:
+            if event.prediction_id is not None and not self._is_new(event):
+                event.prediction_id = None
+        if not events:
+            return None
+        durable = self._take(Decoded(events, range(len(events))), where).durable
+        if durable is not None:
+            asyncio.ensure_future(durable).add_done_callback(self._note_lost)
+        return durable
+
+    def _is_new(self, event: Event) -> bool:
+        """Whether the id was not seen lately, and belongs to a prediction."""
+        if event.status != "success":
+            return False
+        key = hash((event.model_name, event.prediction_id))
+        new = key not in self._seen
+        self._seen[key] = None
+        self._seen.move_to_end(key)
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        return new
+
+    def _note_lost(self, durable: asyncio.Future[None]) -> None:
+        """Count a batch that the prediction log could not take; nobody waits to be told."""
+        if not durable.cancelled() and durable.exception() is not None:
+            self.errors += 1
 
     def _read(self, exchange: Exchange, paths: Sequence[MappedPath]) -> list[Event]:
         layout = self._layout(exchange.model, exchange.version)

@@ -111,7 +111,8 @@ STRUCTURED = {
 def test_structured_mode_says_the_same(sidecar: Sidecar, wrap: Any) -> None:
     with sidecar.changes() as changed:
         for what, body in (("request", V1_REQUEST), ("response", V1_RESPONSE)):
-            answer = structured(sidecar, attributes(what, "e1") | wrap(body))
+            identity = f"e{[*STRUCTURED.values()].index(wrap)}"
+            answer = structured(sidecar, attributes(what, identity) | wrap(body))
             assert answer.status_code == 200, answer.text
     assert changed[SUCCESS] == 1
     assert changed['ml_feature_category_total{feature_name="sender",category="de"}'] == 1

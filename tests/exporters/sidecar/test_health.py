@@ -63,8 +63,11 @@ def test_an_upstream_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_an_upstream_that_never_answers_is_not_ready(tmp_path: Path) -> None:
+    def swallow(connection: socket.socket) -> None:
+        connection.recv(65536)
+
     with upstream() as server:
-        server.raw = lambda connection: bool(connection.recv(1 << 20)) and None
+        server.raw = swallow
         with running_sidecar(spec(tmp_path, server.port)) as sidecar:
             becomes(sidecar, 0)
             eventually(lambda: sidecar.samples()[FAILURES] > 1)

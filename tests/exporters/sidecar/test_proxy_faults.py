@@ -349,8 +349,7 @@ def test_a_client_that_reads_nothing_makes_the_proxy_hold_little() -> None:
 
     def answer(connection: socket.socket, _: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-        block = b"x" * (1 << 20)
-        for _ in range(200):
+        for block in [b"x" * (1 << 20)] * 200:
             connection.sendall(block)
             passed.append(len(block))
 

@@ -73,6 +73,7 @@ def test_clients_see_what_they_would_see_without_the_proxy(served: Served) -> No
     assert direct.status_code == proxied.status_code == 200
     assert own_headers(direct) == own_headers(proxied)
     assert direct.content == proxied.content
+    eventually(lambda: served.sidecar.samples()[SUCCESS] == len(ROWS), says="the proxied ones")
 
 
 def own_headers(answer: httpx.Response) -> list[tuple[bytes, bytes]]:

@@ -333,3 +333,14 @@ def test_labels_find_the_rows_of_a_batch_by_their_places(proxy: Proxied) -> None
         label = {"model_name": "price", "prediction_id": "b-1", "actual": 210}
         assert proxy.sidecar.label(label).status_code == 200
     assert changed["ml_absolute_error_total"] == 10
+
+
+def test_calls_that_all_have_the_same_id_count_each(proxy: Proxied) -> None:
+    said = Said(
+        V2,
+        {"id": "always", "inputs": NAMED_INPUTS},
+        {"outputs": [tensor("predict", [1], "BYTES", ["spam"])]},
+        {},
+    )
+    for _ in range(3):
+        assert count(proxy, said) == success() | ALL | SPAM
