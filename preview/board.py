@@ -117,7 +117,7 @@ def read_boards(folder: Path) -> dict[str, Board]:
     boards = [read_board(path) for path in sorted(folder.glob("*.json"))]
     if not boards:
         raise BoardError(f"{folder}: holds no dashboards (*.json); make generate writes them")
-    return {board.uid: board for board in sorted(boards, key=lambda board: board.title)}
+    return {board.uid: board for board in sorted(boards, key=lambda board: board.title.lower())}
 
 
 def read_board(path: Path) -> Board:

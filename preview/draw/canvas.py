@@ -215,7 +215,7 @@ def fit(
 
 def shorten(text: str, width: float, size: float) -> str:
     """The text, with its end replaced by … where it is wider than `width`."""
-    if text_width(text, size) <= width:
+    if text_width(text, size) <= width + 0.5:
         return text
     low, high = 0, len(text)
     while low < high:

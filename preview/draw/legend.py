@@ -56,13 +56,21 @@ def calculate(name: str, values: Sequence[float]) -> float:
             return known[-1]
 
 
-def legend_height(options: Mapping[str, Any], entries: int, height: float) -> float:
-    """The room it takes of a body of that height, at most two fifths of it."""
+def legend_height(options: Mapping[str, Any], entries: int, width: float, height: float) -> float:
+    """The room it takes of a body of that size, at most two fifths of its height."""
     if not options.get("showLegend", True) or options.get("displayMode") == "hidden" or not entries:
         return 0
     if options.get("displayMode") != "table" or not options.get("calcs"):
         return ROW + 4
-    return min(entries + 1, _most_rows(height)) * ROW + 4
+    most = _most_rows(height)
+    if entries + 1 > most and _fits_twice(options["calcs"], width):
+        # In two columns, of the same length.
+        entries = math.ceil(entries / 2)
+    return min(entries + 1, most) * ROW + 4
+
+
+def _fits_twice(calcs: Sequence[str], width: float) -> bool:
+    return width / 2 >= 130 + COLUMN * len(calcs)
 
 
 def _most_rows(height: float) -> int:
@@ -81,7 +89,7 @@ def paint_legend(
 
 def _table(canvas: Canvas, calcs: Sequence[str], entries: Sequence[Entry], top: float) -> None:
     room = int((canvas.height - top - 4) // ROW) - 1
-    if len(entries) > room and canvas.width / 2 >= 130 + COLUMN * len(calcs):
+    if len(entries) > room and _fits_twice(calcs, canvas.width):
         half = canvas.width / 2 - 8
         _part(canvas, calcs, entries[:room], (0, half), top)
         rest = entries[room:]

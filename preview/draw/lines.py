@@ -79,27 +79,69 @@ def paint_lines(
     ]
     options = panel.options.get("legend") or {}
     entries = [_entry(curve, options.get("calcs") or ()) for curve in curves]
-    below = legend_height(options, len(entries), canvas.height)
-    first = resolve_field(panel, "", canvas.theme)
+    below = legend_height(options, len(entries), canvas.width, canvas.height)
     share = any(curve.stacking == "percent" for curve in curves)
-    tops = _stack(curves, share=share)
-    bottom, top, ticks = _limits(first, curves, tops, share=share)
-    unit = "percentunit" if share else curves[0].field.unit
-    render = Field("", {"unit": unit}, canvas.theme).text
-    texts = scale.tick_texts(ticks, render)
-    left = scale.label_width(texts) + 6
-    box = (left, 10.0, canvas.width - left - 14, canvas.height - below - 10 - 26)
+    edges = _stack(curves, share=share)
+    at_left, at_right = _sides(curves)
+    main = _axis(curves, edges, at_left, share=share)
+    other = _axis(curves, edges, at_right, share=False) if at_right else None
+    left = scale.label_width(main.texts) + 6
+    right = scale.label_width(other.texts) + 6 if other else 14.0
+    box = (left, 10.0, canvas.width - left - right, canvas.height - below - 10 - 26)
     axes = canvas.plot(*box)
-    axes.set_ylim(bottom, top)
+    axes.set_ylim(main.low, main.high)
     scale.put_times(axes, span, box[2], canvas.theme)
-    scale.put_values(axes, ticks, texts, canvas.theme)
+    scale.put_values(axes, main.ticks, main.texts, canvas.theme)
     _paint_marks(axes, marks, canvas)
-    _paint_thresholds(axes, first, span, (bottom, top))
-    for curve, (base, line) in reversed(list(zip(curves, tops, strict=True))):
-        _paint_curve(axes, times, curve, base, line)
+    _paint_thresholds(axes, curves[0].field, span, (main.low, main.high))
+    second = axes
+    if other:
+        second = canvas.plot(*box)
+        second.set_xlim(span.start, span.end)
+        second.set_xticks([])
+        second.set_ylim(other.low, other.high)
+        second.yaxis.tick_right()
+        second.tick_params(length=0)
+        second.set_yticks(other.ticks, other.texts)
+    for index in reversed(range(len(curves))):
+        _paint_curve(second if index in at_right else axes, times, curves[index], *edges[index])
     if below:
         paint_legend(canvas, options, entries, canvas.height - below)
     return _hover(canvas, box, span, times, curves, marks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    low: float
+    high: float
+    ticks: list[float]
+    texts: list[str]
+
+
+def _sides(curves: Sequence[_Curve]) -> tuple[list[int], list[int]]:
+    """Which curves have their axis at the left, and at the right: those of another unit."""
+    unit = curves[0].field.unit
+    right = [
+        index
+        for index, curve in enumerate(curves)
+        if curve.field.custom.get("axisPlacement") == "right" or curve.field.unit != unit
+    ]
+    if len(right) == len(curves):
+        right = []
+    return [index for index in range(len(curves)) if index not in right], right
+
+
+def _axis(
+    curves: Sequence[_Curve],
+    edges: Sequence[tuple[Floats, Floats]],
+    chosen: Sequence[int],
+    *,
+    share: bool,
+) -> _Axis:
+    field = curves[chosen[0]].field
+    low, high, ticks = _limits(field, [edges[index] for index in chosen], share=share)
+    render = Field("", {"unit": "percentunit" if share else field.unit}, field.theme).text
+    return _Axis(low, high, ticks, scale.tick_texts(ticks, render))
 
 
 def _entry(curve: _Curve, calcs: Sequence[str]) -> Entry:
@@ -129,11 +171,7 @@ def _stack(curves: Sequence[_Curve], *, share: bool) -> list[tuple[Floats, Float
 
 
 def _limits(
-    field: Field,
-    curves: Sequence[_Curve],
-    edges: Sequence[tuple[Floats, Floats]],
-    *,
-    share: bool,
+    field: Field, edges: Sequence[tuple[Floats, Floats]], *, share: bool
 ) -> tuple[float, float, list[float]]:
     if share:
         return 0.0, 1.0, [0, 0.25, 0.5, 0.75, 1]
@@ -144,11 +182,10 @@ def _limits(
     low = low if soft_low is None else min(low, float(soft_low))
     high = high if soft_high is None else max(high, float(soft_high))
     fixed_low, fixed_high = field.config.get("min"), field.config.get("max")
-    unit = curves[0].field.unit if curves else field.unit
     return scale.limits(
         float(low),
         float(high),
-        unit,
+        field.unit,
         fixed_low=None if fixed_low is None else float(fixed_low),
         fixed_high=None if fixed_high is None else float(fixed_high),
     )
