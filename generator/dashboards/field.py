@@ -47,6 +47,14 @@ class Steps:
     at: tuple[tuple[float, str], ...] = ()
     base: str = "green"
 
+    def quiet(self) -> Steps:
+        """The same without green: where all is well, a table's cell stays as the page is."""
+        calm = {"green": "transparent"}
+        return Steps(
+            tuple((value, calm.get(colour, colour)) for value, colour in self.at),
+            calm.get(self.base, self.base),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The thresholds of a field; the first step is open below."""
         steps: list[dict[str, Any]] = [

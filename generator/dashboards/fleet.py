@@ -144,7 +144,7 @@ def _models() -> Tile:
         ],
         sort="Alerts",
         no_data="No model is known: is the drift collector or a sidecar up?",
-        height=9,
+        height=7,
     )
 
 
@@ -155,7 +155,7 @@ def _alerts(spec: Spec) -> Tile:
         fleet.alerts(),
         runbooks=spec.stack.responder,
         of_one_model=False,
-        height=8,
+        height=6,
     )
 
 

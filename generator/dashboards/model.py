@@ -339,6 +339,7 @@ def _outcomes() -> tuple[Tile, ...]:
             Query(model.confusion()),
             rows="predicted_class",
             columns="actual_class",
+            corner="predicted ↓ actual →",
             no_data="No data: a regressor, or no labels in the time range",
             width=6,
         ),

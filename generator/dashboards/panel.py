@@ -102,7 +102,7 @@ class Column:
                 {value: (value, colour) for value, colour in self.colours.items()}
             )
         if self.steps is not PLAIN:
-            properties["thresholds"] = self.steps.to_json()
+            properties["thresholds"] = self.steps.quiet().to_json()
         if self.colours or self.steps is not PLAIN:
             properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         return by_name(self.title, **properties)
@@ -358,11 +358,15 @@ def matrix(
     *,
     rows: str,
     columns: str,
+    corner: str,
     no_data: str,
     width: int = 12,
     height: int = 8,
 ) -> Tile:
-    """A table of one label against another, such as predicted against actual classes."""
+    """A table of one label against another, such as predicted against actual classes.
+
+    `corner` stands above the rows and beside the columns and says which is which.
+    """
     transformations = [
         {
             "id": "groupingToMatrix",
@@ -372,7 +376,15 @@ def matrix(
                 "valueField": "Value",
                 "emptyValue": "zero",
             },
-        }
+        },
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {},
+                "indexByName": {},
+                "renameByName": {rf"{rows}\{columns}": corner},
+            },
+        },
     ]
     panel = _table(
         title,
@@ -380,7 +392,7 @@ def matrix(
         [query],
         no_data,
         transformations,
-        sortBy=[grafana.TableSortByField(displayName=rf"{rows}\{columns}", desc=False)],
+        sortBy=[grafana.TableSortByField(displayName=corner, desc=False)],
     )
     return Tile(panel, width, height)
 

@@ -198,7 +198,7 @@ def test_nothing_of_older_grafanas_is_left(panel: Json) -> None:
 @each_panel
 def test_a_table_names_the_values_of_its_queries_as_grafana_does(panel: Json) -> None:
     changes = {change["id"]: change["options"] for change in panel.get("transformations", ())}
-    if "organize" not in changes:
+    if "merge" not in changes:
         return
     letters = [target["refId"] for target in panel["targets"]]
     values = {f"Value #{letter}" for letter in letters} if len(letters) > 1 else {"Value"}
