@@ -1,11 +1,13 @@
 """A real Prometheus with data: a sidecar and a drift collector watch two models with traffic.
 
-`churn` version 1 is a classifier, `price` version 2 a regressor. A second is one scrape.
+`churn` version 1 is a classifier, `price` version 2 a regressor. Both hold memory of two GPUs,
+which are simulated. A second is one scrape.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import sys
 import threading
@@ -19,6 +21,7 @@ import httpx
 from contract.profile import Value, build_profile, write_profile
 from contract.read import read_spec
 from generator.outputs import render
+from tests.live_gpus import simulate_gpus
 from tests.processes import free_port, running
 
 __all__ = ["live_models"]
@@ -28,11 +31,14 @@ defaults:
   slo: {{latency: [{{threshold: 50ms, target: 50%}}, {{threshold: 100ms, target: 90%}},
     {{threshold: 100ms, target: 95%}}, {{threshold: 100ms}}, {{threshold: 200ms, target: 99.9%}}]}}
   drift: {{min_samples: 20}}
-stack: {{prometheus: "{prometheus}", sidecar: "{sidecar}", drift: "{drift}", gpu: [],
+stack: {{prometheus: "{prometheus}", sidecar: "{sidecar}", drift: "{drift}", gpu: ["{gpu}"],
   alertmanager: "{nobody}", responder: "{nobody}", scrape_interval: 1s, evaluation_interval: 1s}}
+gpu: {{expected: 2, slow_interval: 1s}}
 models:
-  - {{name: churn, version: "1", task: binary_classification, profile: churn.json}}
-  - {{name: price, version: "2", task: regression, profile: price.json}}
+  - {{name: churn, version: "1", task: binary_classification, profile: churn.json,
+      gpu: {{pid_file: churn.pid}}}}
+  - {{name: price, version: "2", task: regression, profile: price.json,
+      gpu: {{pid_file: price.pid}}}}
 """
 
 
@@ -118,7 +124,7 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
     """A client of that Prometheus; its first answers come within seconds, use `eventually`."""
     rng = random.Random(7)
     write_profiles(folder, rng)
-    names = ("prometheus", "sidecar", "drift", "nobody")
+    names = ("prometheus", "sidecar", "drift", "gpu", "nobody")
     at = {name: f"127.0.0.1:{free_port()}" for name in names}
     models = folder / "models.yaml"
     models.write_text(MODELS.format(**at))
@@ -142,7 +148,10 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
         f"--web.listen-address={at['prometheus']}",
     ]
     with ExitStack() as stack:
-        stack.enter_context(running(server, ready_url=f"http://{at['prometheus']}/-/ready"))
+        ran = stack.enter_context(running(server, ready_url=f"http://{at['prometheus']}/-/ready"))
+        gpus = simulate_gpus(folder, {"churn": os.getpid(), "price": ran.process.pid})
+        gpu = exporter("gpu", models, at["gpu"])
+        stack.enter_context(running(gpu, ready_url=f"http://{at['gpu']}/readyz", env=gpus))
         stack.enter_context(running(sidecar, ready_url=f"http://{at['sidecar']}/readyz"))
         stack.enter_context(running(drift, ready_url=f"http://{at['drift']}/healthz"))
         stack.enter_context(traffic(f"http://{at['sidecar']}", rng))
