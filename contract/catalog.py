@@ -1007,6 +1007,26 @@ EXPORTER_ERRORS: Final = _counter(
     Exporter.EVERY,
     "Errors of the exporter by reason.",
 )
+EXPORTER_SPEC_OK: Final = _gauge(
+    "ml_exporter_spec_ok",
+    ("exporter",),
+    Exporter.EVERY,
+    "1 where models.yaml as it is now is in force, 0 where it is refused and the one before holds.",
+)
+EXPORTER_MEMORY: Final = _gauge(
+    "ml_exporter_memory_bytes",
+    ("exporter",),
+    Exporter.EVERY,
+    "Resident memory of the exporter's process.",
+    Unit.BYTES,
+)
+EXPORTER_CPU: Final = _counter(
+    "ml_exporter_cpu_seconds_total",
+    ("exporter",),
+    Exporter.EVERY,
+    "CPU time that the exporter's process has used.",
+    Unit.SECONDS,
+)
 
 METRICS: Final[tuple[Metric, ...]] = tuple(
     value for value in list(globals().values()) if isinstance(value, Metric)

@@ -1,8 +1,9 @@
 """Catalog → exposition text, and the HTTP server every exporter answers on."""
 
 from exporters.expose.own import Own
-from exporters.expose.server import add_serve_arguments, app, serve
+from exporters.expose.server import add_serve_arguments, app, breathe, serve
 from exporters.expose.text import (
+    Exemplar,
     Family,
     HistogramSeries,
     LabelError,
@@ -13,6 +14,7 @@ from exporters.expose.text import (
 )
 
 __all__ = [
+    "Exemplar",
     "Family",
     "HistogramSeries",
     "LabelError",
@@ -20,6 +22,7 @@ __all__ = [
     "Series",
     "add_serve_arguments",
     "app",
+    "breathe",
     "histogram_series",
     "render",
     "series",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
 
 from contract import catalog
 from exporters.expose.text import Family, series
 
 __all__ = ["Own", "own_version"]
+
+
+_MEMORY: Final = catalog.EXPORTER_MEMORY
+_CPU: Final = catalog.EXPORTER_CPU
 
 
 class Own:
@@ -27,6 +34,8 @@ class Own:
             python_version=platform.python_version(),
         )
         self._last: tuple[bool, float, float] | None = None
+        self.spec_ok: bool | None = None
+        """Whether the newest models.yaml is in force; None where an exporter follows none."""
         self._errors = dict.fromkeys(("collect", *reasons), 0)
 
     def error(self, reason: str) -> None:
@@ -64,6 +73,14 @@ class Own:
                 strict=True,
             ):
                 yield Family(metric, [(series(metric, exporter=name), float(value))])
+        if self.spec_ok is not None:
+            yield Family(
+                catalog.EXPORTER_SPEC_OK,
+                [(series(catalog.EXPORTER_SPEC_OK, exporter=name), int(self.spec_ok))],
+            )
+        for metric, number in ((_MEMORY, read_memory()), (_CPU, time.process_time())):
+            if number is not None:
+                yield Family(metric, [(series(metric, exporter=name), number)])
         yield Family(
             catalog.EXPORTER_ERRORS,
             [
@@ -71,6 +88,15 @@ class Own:
                 for reason, count in self._errors.items()
             ],
         )
+
+
+def read_memory() -> int | None:
+    """Bytes of this process in memory; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def own_version() -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
+import importlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     ExitStack,
@@ -16,7 +18,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,22 +28,34 @@ from starlette.routing import BaseRoute, Route
 
 from contract import logs
 from exporters.expose.own import Own
-from exporters.expose.text import Family, render
+from exporters.expose.text import Family, render, render_pieces
 from exporters.expose.unix_socket import listening_at
 
-__all__ = ["add_serve_arguments", "app", "prefers_openmetrics", "serve"]
+__all__ = ["add_serve_arguments", "app", "breathe", "prefers_openmetrics", "serve"]
 
 log = logs.logger()
 
+igzip: Any = None
+with suppress(ImportError):  # the standard library's takes five times as long
+    igzip = importlib.import_module("isal.igzip")
+
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+SLICE: Final = 0.002
+"""Seconds of a scrape after which whatever else waits has its turn."""
+
+SMALL: Final = 100_000
+"""Bytes that are compressed at once, since a thread for them would take longer."""
+
+Collect = Callable[[], Iterable[Family] | Awaitable[Iterable[Family]]]
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def app(
     own: Own,
-    collect: Callable[[], Iterable[Family]],
+    collect: Collect,
     *,
     ready: Callable[[], str] = lambda: "",
     routes: Sequence[BaseRoute] = (),
@@ -50,16 +64,18 @@ def app(
     """The exporter's web application: /metrics, /healthz, /readyz and its own `routes`.
 
     `collect` gives the families of a scrape; when it raises, the scrape still answers, with what
-    the exporter tells of itself. `ready` gives why it is not ready yet, or an empty text.
+    the exporter tells of itself. It may be a coroutine, which lets others have their turn.
+    `ready` gives why it is not ready yet, or an empty text.
     """
 
     async def metrics(request: Request) -> Response:
         openmetrics = prefers_openmetrics(request.headers.get("accept", ""))
-        body = _scrape(own, collect, openmetrics=openmetrics)
+        body = await _scrape(own, collect, openmetrics=openmetrics)
         headers = {"Vary": "Accept, Accept-Encoding"}
         if _qualities(request.headers.get("accept-encoding", "")).get("gzip", 0) > 0:
             headers["Content-Encoding"] = "gzip"
-            body = gzip.compress(body, 1, mtime=0)
+            # Compressing lets go of the interpreter, so that a thread keeps nobody waiting.
+            body = await asyncio.to_thread(_gzip, body) if len(body) > SMALL else _gzip(body)
         return Response(body, media_type=OPENMETRICS if openmetrics else TEXT, headers=headers)
 
     async def healthz(_: Request) -> Response:
@@ -91,20 +107,53 @@ def app(
     )
 
 
-def _scrape(own: Own, collect: Callable[[], Iterable[Family]], *, openmetrics: bool) -> bytes:
+def _gzip(body: bytes) -> bytes:
+    compressed: bytes = igzip.compress(body, 1) if igzip else gzip.compress(body, 1, mtime=0)
+    return compressed
+
+
+async def _scrape(own: Own, collect: Collect, *, openmetrics: bool) -> bytes:
     """The exposition; what cannot be collected or rendered leaves the exporter's own metrics."""
     counted = own.errors("collect")
     try:
+        collected = collect()
+        found = await collected if isinstance(collected, Awaitable) else collected
         # What is collected comes first, so that its success and duration are those of this scrape.
         families = [
-            Family(f.metric, list(f.samples), list(f.histograms), f.text) for f in collect()
+            Family(f.metric, list(f.samples), list(f.histograms), f.text, f.exemplars)
+            for f in found
         ]
-        return render([*own.families(), *families], openmetrics=openmetrics)
+        return await _render_in_slices([*own.families(), *families], openmetrics=openmetrics)
     except Exception:
         if own.errors("collect") == counted:  # else `collecting` has counted it
             own.error("collect")
         log.exception("scrape_failed")
         return render(own.families(), openmetrics=openmetrics)
+
+
+async def _render_in_slices(families: Iterable[Family], *, openmetrics: bool) -> bytes:
+    """What `render` gives, without keeping others waiting for longer than a slice."""
+    out: list[bytes] = []
+    pieces: list[str] = []
+    until = time.perf_counter() + SLICE
+    for piece in render_pieces(families, openmetrics=openmetrics):
+        pieces.append(piece)
+        if time.perf_counter() > until:
+            out.append("\n".join([*pieces, ""]).encode())
+            pieces = []
+            until = await breathe(until)
+    if openmetrics:
+        pieces.append("# EOF")
+    out.append("\n".join([*pieces, ""]).encode())
+    return b"".join(out)
+
+
+async def breathe(until: float) -> float:
+    """Let others have their turn once the time `until` is over; the end of the next slice."""
+    if time.perf_counter() <= until:
+        return until
+    await asyncio.sleep(0)
+    return time.perf_counter() + SLICE
 
 
 @asynccontextmanager

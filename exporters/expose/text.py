@@ -10,18 +10,22 @@ are strict: a missing or an extra one is an error where the series is made, neve
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from contract.catalog import Metric, Type
 
 __all__ = [
+    "Exemplar",
+    "Exemplars",
     "Family",
     "HistogramSeries",
     "LabelError",
     "Series",
     "histogram_series",
     "render",
+    "render_pieces",
     "series",
 ]
 
@@ -49,6 +53,9 @@ class HistogramSeries:
     buckets: tuple[str, ...]
     count: str
     sum: str
+    pattern: str
+    """All lines with `%d` for the numbers and `%s` for the sum; `bare` has the buckets alone."""
+    bare: str
 
 
 def series(metric: Metric, /, **labels: str) -> Series:
@@ -68,17 +75,19 @@ def histogram_series(metric: Metric, edges: Sequence[float], /, **labels: str) -
         raise ValueError(f"{metric}: edges must be finite and ascend, got {bounds}")
     values = _label_values(metric, labels)
     names = (*metric.labels, "le")
-    return HistogramSeries(
-        metric,
-        values,
-        bounds,
-        tuple(
-            f"{metric.bucket}{_label_text(names, (*values, le))} "
-            for le in (*map(repr, bounds), "+Inf")
-        ),
-        f"{metric.count}{_label_text(metric.labels, values)} ",
-        f"{metric.sum}{_label_text(metric.labels, values)} ",
+    buckets = tuple(
+        f"{metric.bucket}{_label_text(names, (*values, le))} "
+        for le in (*map(repr, bounds), "+Inf")
     )
+    count = f"{metric.count}{_label_text(metric.labels, values)} "
+    total = f"{metric.sum}{_label_text(metric.labels, values)} "
+    bare = "\n".join(f"{_percent(text)}%d" for text in buckets)
+    pattern = f"{bare}\n{_percent(count)}%d\n{_percent(total)}%s"
+    return HistogramSeries(metric, values, bounds, buckets, count, total, pattern, bare)
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def _label_values(metric: Metric, labels: dict[str, str]) -> tuple[str, ...]:
@@ -110,44 +119,80 @@ def _escape(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation that a bucket points at, for OpenMetrics: the trace it belongs to."""
+
+    trace_id: str
+    value: float
+    time: float
+
+    def __str__(self) -> str:
+        label = _label_text(("trace_id",), (self.trace_id,))
+        return f" # {label} {self.value!r} {self.time:.3f}"
+
+
+Exemplars = Mapping[int, Exemplar]
+"""By the place of the bucket."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """One metric and its samples at this scrape.
 
     `histograms` hold, per series, the count of each bin (not cumulative, shape [edges + 1]) and
     the sum of the values. Where values are negative, only the buckets are exposed; the one of +Inf
-    is the count. `text` are lines that `prepared` rendered.
+    is the count. `exemplars` are those of some of them, by their labels. `text` are lines that
+    `prepared` rendered.
     """
 
     metric: Metric
     samples: Iterable[tuple[Series, float]] = ()
     histograms: Iterable[tuple[HistogramSeries, Sequence[int], float]] = ()
     text: str = ""
+    exemplars: Mapping[tuple[str, ...], Exemplars] = field(default_factory=dict)
 
     def prepared(self) -> Family:
         """The same with its lines rendered now, for what changes less often than it is scraped."""
         return Family(self.metric, text="\n".join(self.lines()))
 
-    def lines(self) -> Iterator[str]:
-        """The lines of all samples. Raises LabelError for a series of another metric."""
+    def lines(self, *, openmetrics: bool = False) -> Iterator[str]:
+        """The lines of all samples, those of a histogram at once.
+
+        Raises LabelError for a series of another metric.
+        """
         if self.text:
             yield self.text
+        metric = self.metric
         for line, value in self.samples:
-            self._own(line.metric)
-            yield line.text + _number(value, self.metric)
+            if line.metric is not metric:
+                raise self._strange(line.metric)
+            # The most frequent case costs no call.
+            yield line.text + (str(value) if type(value) is int else _number(value, metric))
         for histogram, counts, total in self.histograms:
-            self._own(histogram.metric)
-            running = 0
-            for bucket, count in zip(histogram.buckets, counts, strict=True):
-                running += int(count)
-                yield f"{bucket}{running}"
+            if histogram.metric is not metric:
+                raise self._strange(histogram.metric)
+            if len(counts) != len(histogram.buckets):
+                raise ValueError(
+                    f"{metric}: {len(counts)} counts for {len(histogram.buckets)} buckets"
+                )
+            running = tuple(accumulate(counts))
             # Over negative values a sum is no counter: OpenMetrics forbids it, and a count alone.
             if histogram.edges[0] >= 0 and not total < 0:
-                yield f"{histogram.count}{running}"
-                yield histogram.sum + _number(total, self.metric)
+                text = histogram.pattern % (*running, running[-1], _number(total, metric))
+            else:
+                text = histogram.bare % running
+            found = self.exemplars.get(histogram.labels) if openmetrics else None
+            yield _with_exemplars(text, found) if found else text
 
-    def _own(self, metric: Metric) -> None:
-        if metric is not self.metric:
-            raise LabelError(f"a series of {metric} stands among those of {self.metric}")
+    def _strange(self, metric: Metric) -> LabelError:
+        return LabelError(f"a series of {metric} stands among those of {self.metric}")
+
+
+def _with_exemplars(text: str, exemplars: Exemplars) -> str:
+    lines = text.split("\n")
+    for place, exemplar in exemplars.items():
+        lines[place] += str(exemplar)
+    return "\n".join(lines)
 
 
 def _number(value: float, metric: Metric) -> str:
@@ -166,20 +211,29 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> bytes:
 
     A family without samples is left out. Raises ValueError where a metric comes twice.
     """
-    out: list[str] = []
+    out = list(render_pieces(families, openmetrics=openmetrics))
+    if openmetrics:
+        out.append("# EOF")
+    return ("\n".join(out) + "\n").encode()
+
+
+def render_pieces(families: Iterable[Family], *, openmetrics: bool) -> Iterator[str]:
+    """The same in pieces of a few lines without the last line feed, and without OpenMetrics's end.
+
+    Each piece takes some microseconds, so that who renders much can see to other things in between.
+    """
     seen: set[str] = set()
     for family in families:
         metric = family.metric
         if metric.name in seen:
             raise ValueError(f"{metric} is exposed twice")
         seen.add(metric.name)
-        lines = list(family.lines())
-        if lines:
-            out.extend(_head(metric, openmetrics))
-            out.extend(lines)
-    if openmetrics:
-        out.append("# EOF")
-    return ("\n".join(out) + "\n").encode()
+        first = True
+        for piece in family.lines(openmetrics=openmetrics):
+            if first:
+                yield from _head(metric, openmetrics)
+                first = False
+            yield piece
 
 
 def _head(metric: Metric, openmetrics: bool) -> Iterator[str]:

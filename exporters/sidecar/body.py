@@ -20,7 +20,7 @@ import msgspec
 from exporters.sidecar.event import WANTED, Event, Label, Reason, Refusal
 from exporters.sidecar.shape import Shape
 
-__all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "shown"]
+__all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "check_number", "shown"]
 
 MAX_EVENTS: Final = 20_000
 """Events in one request; more of them would keep scrapes waiting."""
@@ -115,6 +115,21 @@ class Reader(Generic[T]):
         except _MALFORMED as error:
             raise BodyError(f"is not JSON: {error}") from None
 
+    def read_values(self, values: Sequence[dict[str, Any]]) -> Decoded[T]:
+        """The events that lie in these objects, checked as those of a body are."""
+        indices: list[int] = []
+        decoded: Decoded[T] = Decoded([], indices)
+        for index, value in enumerate(values):
+            try:
+                event = self._examine(value)
+            except _EventError as error:
+                decoded.refusals.append(Refusal(index, error.reason, tuple(error.problems)))
+                continue
+            decoded.events.append(event)
+            indices.append(index)
+            decoded.ignored.update(name for name in value if name not in self._fields)
+        return decoded
+
     def _find_shape(self, body: bytes) -> Shape | None:
         """The shape of the model that the first event names."""
         if not self._shapes:
@@ -140,14 +155,14 @@ class Reader(Generic[T]):
             events = many.decode(body)
         else:
             return Decoded([one.decode(body)], range(1), single=True)
-        _check_number(len(events))
+        check_number(len(events))
         return Decoded(events, range(len(events)))
 
     def _sort(
         self, pieces: Sequence[bytes | msgspec.Raw], shape: Shape | None = None
     ) -> Decoded[T]:
         """Read the events of a body one by one."""
-        _check_number(len(pieces))
+        check_number(len(pieces))
         indices: list[int] = []
         decoded: Decoded[T] = Decoded([], indices)
         for index, piece in enumerate(pieces):
@@ -214,7 +229,8 @@ def _is_list(body: bytes) -> bool:
     return body.lstrip()[:1] == b"["
 
 
-def _check_number(events: int) -> None:
+def check_number(events: int) -> None:
+    """Raises BodyError where a body holds too many events."""
     if events > MAX_EVENTS:
         raise BodyError(f"holds {events} events; send at most {MAX_EVENTS} at once", too_large=True)
 

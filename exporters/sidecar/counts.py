@@ -58,7 +58,7 @@ class Histogram:
     @classmethod
     def over(cls, edges: Sequence[float], values: Sequence[float] = ()) -> Histogram:
         """The histogram of `values`, which are finite."""
-        if not values:
+        if not len(values):
             return cls(_zeros(len(edges) + 1))
         array = np.array(values, dtype=np.float64)
         return cls(count_numeric(edges, array), float(array.sum()))
@@ -169,7 +169,7 @@ class Rows:
     size: int
     columns: list[Sequence[Any]]
     features: int = 0
-    numbers: bytes = b""
+    numbers: bytes | NDArray[np.float64] = b""
     invalid: Counted | None = None
     categories: list[Sequence[Any]] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
@@ -196,18 +196,21 @@ class Rows:
             sum(part.size for part in parts),
             [list(chain.from_iterable(own)) for own in columns],
             sum(part.features for part in parts),
-            b"".join([part.numbers for part in parts]),
+            b"".join([bytes(part.numbers) for part in parts]),
             np.sum(invalid, axis=0) if invalid else None,
             [list(chain.from_iterable(own)) for own in categories],
         )
 
-    def column(self, name: str) -> Sequence[Any]:
+    def column(self, name: str) -> Any:
         """A field of all events, but not their features."""
         return self.columns[_PLACES[name]]
 
-    def present(self, name: str) -> Sequence[Any]:
+    def present(self, name: str) -> Any:
         """The values of a field where it has one."""
         column = self.column(name)
+        if isinstance(column, np.ndarray):
+            absences = np.isnan(column)
+            return column[~absences] if absences.any() else column
         absent = column.count(None)
         if not absent:
             return column
@@ -226,7 +229,8 @@ class Rows:
             self.categories = [[row.get(name) for row in rows] for name in categories]
             for row in rows:
                 if not row.keys() <= layout.features:
-                    self._ignore(row.keys() - layout.features)
+                    unknown = row.keys() - layout.features
+                    self._ignore(name for name in unknown if row.get(name) is not None)
             return
         table = list(map(astuple, cast("Sequence[Features]", rows)))
         if numbers.names:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exporters.sidecar.body import Decoded, shown
+from exporters.sidecar.columnar import Batch
 from exporters.sidecar.event import Event, Label, Refusal
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.log.commits import Commits, Work
@@ -102,6 +103,21 @@ class Intake:
             if good:
                 parts.append((self._places[tally], good))
         return self._finish(decoded, path, Work(parts), refusals)
+
+    def take_batch(self, batch: Batch) -> Outcome:
+        """Count a batch that came by column, for a layout that `batch_layout` gave."""
+        self.commits.count_at_once(self._places[self._by_key[batch.key]], batch.rows)
+        for name, count in batch.ignored.items():
+            note(self.ignored_fields, name, count)
+        return Outcome(batch.rows.size)
+
+    def batch_layout(self, model_name: str, model_version: str | None) -> Layout | None:
+        """What is counted of a model version (None: the last one), if it may come as a batch.
+
+        It may not where no such model is known, or where events must be logged one by one.
+        """
+        tally = self._by_key.get((model_name, model_version))
+        return tally.layout if tally and self.commits.counts_at_once else None
 
     def take_labels(self, decoded: Decoded[Label], path: str = "") -> Outcome:
         """Join labels with their predictions and count what comes of it."""

@@ -97,6 +97,13 @@ class Tally:
             if self._waits >= FOLD_AT:
                 self._fold()
 
+    def take_rows(self, rows: Rows) -> None:
+        """Count rows that nothing is wrong with, and that bring neither ids nor labels."""
+        self.last_event = time.time()
+        for name, count in rows.ignored.items():
+            note(self.ignored, name, count)
+        self._counts.add(count_rows(self.layout, rows))
+
     def _read(self) -> None:
         """Take the fields out of events while those are in the processor's cache."""
         events, self._arrived = self._arrived, []

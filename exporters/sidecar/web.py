@@ -10,7 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from exporters.sidecar.arrow import ARROW, MissingPyarrowError, read_arrow_table
 from exporters.sidecar.body import BodyError, Decoded, Reader
+from exporters.sidecar.columnar import Batch, read_json_table, read_table
 from exporters.sidecar.event import Event, Label, Reason, Refusal
 from exporters.sidecar.intake import Intake, Outcome
 from exporters.sidecar.log.batch import LogError
@@ -46,7 +48,7 @@ class Web:
         self._intake = intake
         events, labels = Reader(Event, intake.shapes), Reader(Label)
         self._posts = (
-            _Post[Event]("/v1/predictions", intake, events, intake.take_predictions),
+            _Predictions("/v1/predictions", intake, events, intake.take_predictions),
             _Post[Label]("/v1/labels", intake, labels, intake.take_labels),
         )
 
@@ -85,14 +87,23 @@ class _Post(Generic[T]):
         """What is said to a body with this Content-Type."""
         kind = kind.partition(";")[0].strip().lower()
         try:
-            decoded = self._reader.read(body, lines=kind in NDJSON)
+            decoded = self._read(body, kind)
         except BodyError as error:
             return self._refuse(error)
+        except MissingPyarrowError as error:
+            refusal = Refusal(None, "decode", (("", str(error)),))
+            self._intake.refuse(refusal, self.path)
+            return _answer(415, None, [refusal])
+        if isinstance(decoded, Batch):
+            return _said(self._intake.take_batch(decoded))
         try:
             outcome = self._take(decoded, self.path)
         except LogError as error:
             return self._turn_away(error)
         return _said(outcome) if outcome.durable is None else self._say(outcome, outcome.durable)
+
+    def _read(self, body: bytes, kind: str) -> Decoded[T] | Batch:
+        return self._reader.read(body, lines=kind in NDJSON)
 
     def answer_direct(self, body: bytes, headers: Headers) -> Answer | Awaitable[Answer]:
         """The same, with headers as they came."""
@@ -134,6 +145,23 @@ class _Post(Generic[T]):
         refusal = Refusal(None, reason, (("", f"the body {error}"),))
         self._intake.refuse(refusal, self.path)
         return _answer(413 if error.too_large else 400, None, [refusal])
+
+
+class _Predictions(_Post[Event]):
+    """Where prediction events arrive, in all their forms."""
+
+    def _read(self, body: bytes, kind: str) -> Decoded[Event] | Batch:
+        if kind == ARROW:
+            table = read_arrow_table(body)
+        # A single event with that text in it is found out by reading it.
+        elif body[:1] == b"{" and b'"columns"' in body and kind not in NDJSON:
+            found = read_json_table(body)
+            if found is None:
+                return super()._read(body, kind)
+            table = found
+        else:
+            return super()._read(body, kind)
+        return read_table(table, self._reader, self._intake.batch_layout)
 
 
 def _said(outcome: Outcome) -> Answer:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract import logs
-from exporters.sidecar.counts import Counts
+from exporters.sidecar.counts import Counts, Rows
 from exporters.sidecar.event import Event, Label
 from exporters.sidecar.labels import Labelled
 from exporters.sidecar.log.batch import (
@@ -38,6 +38,7 @@ from exporters.sidecar.log.batch import (
     random_keys,
 )
 from exporters.sidecar.log.checkpoint import pack, restored, unpack
+from exporters.sidecar.log.memory import MemoryLog
 
 __all__ = ["Commits", "Counted", "Work"]
 
@@ -66,6 +67,9 @@ class Counted(Protocol):
 
     def take(self, events: Sequence[Event]) -> None:
         """Count events."""
+
+    def take_rows(self, rows: Rows) -> None:
+        """Count events that bring neither ids nor labels, field by field."""
 
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels."""
@@ -124,6 +128,9 @@ class Commits:
         self.waiting = 0
         self.size = 0
         self.oldest: float | None = None
+        self.counts_at_once = isinstance(store, MemoryLog)
+        """Whether events that no label can find are counted when they arrive, since nothing has to
+        be written before they are acknowledged."""
         self._store = store
         self._versions = versions
         self._sampling = sampling
@@ -157,8 +164,14 @@ class Commits:
         """Have work written and counted; the future is done then, or fails with LogError.
 
         It fails at once when too much waits. Without the thread (see `running`) the work is done
-        at once, and there is no future; then LogError is raised here.
+        at once, and there is no future; then LogError is raised here. So is what a log in memory
+        would not keep.
         """
+        if self.counts_at_once and not work.labels and not _is_kept(work.predictions):
+            for version, events in work.predictions:
+                self._versions[version].take(events)
+            self.accepted += work.size
+            return None
         if self._loop is None:
             prepared = self._prepare([work])
             self.pending += work.size
@@ -329,6 +342,11 @@ class Commits:
             if work.done is not None and not work.done.done():
                 work.done.set_result(None)
 
+    def count_at_once(self, version: int, rows: Rows) -> None:
+        """Count rows that bring neither ids nor labels, where `counts_at_once` allows it."""
+        self._versions[version].take_rows(rows)
+        self.accepted += rows.size
+
     def _fail(self, works: Sequence[Work], error: Exception) -> None:
         if not self.failing:
             log.error("log_not_written", error=str(error))
@@ -360,3 +378,12 @@ class Commits:
             key = (known.model_name, known.model_version, known.fingerprint)
             counts.append((key, own.counts))
         return Checkpoint(self._sequence, self._clock(), pack(counts))
+
+
+def _is_kept(parts: Iterable[Part]) -> bool:
+    """Whether a label could find one of these events, or is with one."""
+    return any(
+        event.prediction_id is not None or event.actual is not None
+        for _, events in parts
+        for event in events
+    )

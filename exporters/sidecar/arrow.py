@@ -1,0 +1,91 @@
+"""Events by column as an Arrow IPC stream: `application/vnd.apache.arrow.stream`.
+
+The columns are called as the fields of an event; `features` is a struct, or its features are
+columns `features.NAME`. The schema's metadata says `model_name` and, where needed,
+`model_version`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.sidecar.body import BodyError
+from exporters.sidecar.columnar import Column, Table, make_table
+
+__all__ = ["ARROW", "MissingPyarrowError", "read_arrow_table"]
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+
+_NESTED: Final = ("features", "stages")
+
+
+class MissingPyarrowError(RuntimeError):
+    """Arrow arrived where pyarrow is not installed."""
+
+
+class _Array:
+    """A column of a table of Arrow."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numbers(self) -> NDArray[np.float64] | None:
+        import pyarrow as pa
+
+        kind = self._array.type
+        if pa.types.is_null(kind):
+            return np.full(len(self._array), np.nan)
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return None
+        return np.asarray(self._array.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def values(self) -> list[Any]:
+        # NaN is no JSON: where rows cannot have it, it is missing.
+        return [None if value != value else value for value in self._array.to_pylist()]
+
+
+def read_arrow_table(body: bytes) -> Table:
+    """The table in a stream. Raises BodyError, or MissingPyarrowError."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise MissingPyarrowError(
+            "Arrow needs pyarrow beside the sidecar: pip install 'ml-observability[parquet]'; "
+            "or send JSON"
+        ) from None
+    try:
+        found = pa.ipc.open_stream(body).read_all()
+        found.validate(full=True)
+        found = found.combine_chunks()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BodyError(f"is no Arrow stream: {str(error)[:200]}") from None
+    columns: dict[str, Column] = {}
+    nested: dict[str, dict[str, Column]] = {}
+    for name, own in zip(found.column_names, found.columns, strict=True):
+        array = own.chunk(0) if own.num_chunks else pa.array([], own.type)
+        outer, dot, inner = name.partition(".")
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if name in _NESTED and pa.types.is_struct(array.type):
+            fields = [array.type.field(place).name for place in range(array.type.num_fields)]
+            parts = array.flatten()  # and not field(), which forgets where the struct is null
+            nested.setdefault(name, {}).update(
+                (key, _Array(part)) for key, part in zip(fields, parts, strict=True)
+            )
+        elif dot and outer in _NESTED:
+            nested.setdefault(outer, {})[inner] = _Array(array)
+        else:
+            columns[name] = _Array(array)
+    metadata = found.schema.metadata or {}
+    name, version = metadata.get(b"model_name"), metadata.get(b"model_version")
+    if name is None:
+        raise BodyError("has no model_name in the metadata of its schema")
+    return make_table(name.decode(), version.decode() if version else None, columns, nested)

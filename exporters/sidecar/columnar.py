@@ -1,0 +1,333 @@
+"""Events by column: `{"model_name": …, "columns": {"features": {"age": […]}, "prediction": […]}}`.
+
+Columns of numbers go to NumPy as they are. Whatever does not fit the fast way (ids, labels, a value
+that must be refused) is turned into rows, so that it counts and is refused just as rows are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.sidecar.body import BodyError, Decoded, Reader, check_number
+from exporters.sidecar.counts import Rows
+from exporters.sidecar.event import MAX_MAGNITUDE, STATUSES, Event
+from exporters.sidecar.layout import Layout
+
+__all__ = ["Batch", "Column", "Table", "read_json_table", "read_table"]
+
+simdjson: Any = None
+with contextlib.suppress(ImportError):  # msgspec reads columns, too, in twice the time
+    simdjson = importlib.import_module("simdjson")
+_parser: Any = simdjson.Parser() if simdjson else None
+
+Floats = NDArray[np.float64]
+FindLayout = Callable[[str, str | None], Layout | None]
+
+_VALUES: Final = frozenset({str, bool, int, float, type(None)})
+_NUMBERS: Final = frozenset({int, float, type(None)})
+_FAST: Final = frozenset(
+    {"prediction", "confidence", "latency_seconds", "status", "batch_size", "trace_id"}
+)
+"""Columns besides the features that need no rows."""
+
+MAX_COLUMNS: Final = 1_000
+
+_NESTED: Final = ("features", "stages")
+_PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
+
+
+class Column(Protocol):
+    """One column of a table."""
+
+    def __len__(self) -> int:
+        """How many rows it has."""
+
+    def numbers(self) -> Floats | None:
+        """The numbers, NaN where there is none; None where something else is among them."""
+
+    def values(self) -> list[Any]:
+        """The values, None where there is none."""
+
+
+@dataclass(slots=True)
+class Table:
+    """Events by column. `features` and `stages` have columns of their own in `nested`."""
+
+    model_name: str
+    model_version: str | None
+    size: int
+    columns: Mapping[str, Column]
+    nested: Mapping[str, Mapping[str, Column]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events of one model version, ready to be counted."""
+
+    key: tuple[str, str | None]
+    rows: Rows
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Fields that no event has, by name."""
+
+
+class _List:
+    """A column as a list of Python values."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def numbers(self) -> Floats | None:
+        if not _NUMBERS.issuperset(map(type, self._values)):
+            return None
+        try:
+            return np.array(self._values, dtype=np.float64)
+        except OverflowError:
+            return None
+
+    def values(self) -> list[Any]:
+        return self._values
+
+
+class _Parsed:
+    """A column in simdjson's document."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numbers(self) -> Floats | None:
+        try:
+            found: Floats = np.frombuffer(self._array.as_buffer(of_type="d"))
+        except TypeError:  # a null, or no number
+            return _List(self._array.as_list()).numbers()
+        # Lists within the list would come out as one.
+        return found if len(found) == len(self._array) else None
+
+    def values(self) -> list[Any]:
+        found: list[Any] = self._array.as_list()
+        return found
+
+
+def read_json_table(body: bytes) -> Table | None:
+    """The table in a body of JSON; None where it has no `columns`. Raises BodyError."""
+    # simdjson flattens nested lists, so that a body that may have some is left to msgspec.
+    if simdjson is not None and b"[[" not in body and b"[ [" not in body:
+        try:
+            # One parser for all bodies keeps its memory. It refuses (RuntimeError) while something
+            # of the last body is still in use.
+            document = _parser.parse(body)
+            columns = document["columns"] if isinstance(document, simdjson.Object) else None
+        except (ValueError, RuntimeError, KeyError):
+            pass  # msgspec may read it, and says what is wrong where it does not
+        else:
+            if isinstance(columns, simdjson.Object):
+                return _as_table(document, columns, simdjson.Object, simdjson.Array, _Parsed)
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BodyError(f"is not JSON: {error}") from None
+    except RecursionError:
+        raise BodyError("is nested too deeply") from None
+    if not isinstance(found, dict) or "columns" not in found:
+        return None
+    if not isinstance(found["columns"], dict):
+        raise BodyError("has columns that are no object")
+    return _as_table(found, found["columns"], dict, list, _List)
+
+
+def _as_table(
+    document: Any, columns: Any, mapping: type, array: type, column: Callable[[Any], Column]
+) -> Table:
+    # Items of simdjson would be Python's lists already; its keys and lookups are not.
+    if len(columns) > MAX_COLUMNS:
+        raise BodyError(f"has {len(columns)} columns; send at most {MAX_COLUMNS}")
+    own: dict[str, Column] = {}
+    nested: dict[str, dict[str, Column]] = {}
+    for name in columns:
+        values = columns[name]
+        if name in _NESTED and isinstance(values, mapping):
+            inside: Any = values
+            if len(inside) > MAX_COLUMNS:
+                raise BodyError(f"has {len(inside)} {name}; send at most {MAX_COLUMNS}")
+            nested[name] = {
+                key: _column(f"{name}.{key}", inside[key], array, column) for key in inside
+            }
+        else:
+            own[name] = _column(name, values, array, column)
+    name, version = document.get("model_name"), document.get("model_version")
+    if not isinstance(name, str):
+        raise BodyError("has no model_name beside its columns")
+    if version is not None and not isinstance(version, str):
+        raise BodyError("has a model_version that is no text")
+    return make_table(name, version, own, nested)
+
+
+def _column(name: str, values: Any, array: type, column: Callable[[Any], Column]) -> Column:
+    if not isinstance(values, array):
+        raise BodyError(f"has a column {name[:100]!r} that is no list")
+    return column(values)
+
+
+def make_table(
+    model_name: str,
+    model_version: str | None,
+    columns: Mapping[str, Column],
+    nested: Mapping[str, Mapping[str, Column]],
+) -> Table:
+    """A table whose columns are of one length. Raises BodyError."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    for name, own in nested.items():
+        lengths |= {f"{name}.{key}": len(column) for key, column in own.items()}
+    if len(set(lengths.values())) > 1:
+        least, most = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise BodyError(
+            f"has columns of different lengths: {least[:100]} has {lengths[least]}, "
+            f"{most[:100]} has {lengths[most]}"
+        )
+    size = next(iter(lengths.values()), 0)
+    if not size:
+        raise BodyError("holds no event")
+    check_number(size)
+    return Table(model_name, model_version, size, columns, nested)
+
+
+def read_table(table: Table, reader: Reader[Event], find: FindLayout) -> Batch | Decoded[Event]:
+    """The events of a table: a batch where it can be counted as it is, else one by one."""
+    layout = find(table.model_name, table.model_version)
+    if layout is not None:
+        batch = _as_batch(table, layout)
+        if batch is not None:
+            return batch
+    return reader.read_values(list(_rows(table)))
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    """The events as a body of rows would have them; null is absent."""
+    head: dict[str, Any] = {"model_name": table.model_name}
+    if table.model_version is not None:
+        head["model_version"] = table.model_version
+    rows = [dict(head) for _ in range(table.size)]
+    for name, column in table.columns.items():
+        for row, value in zip(rows, column.values(), strict=True):
+            if value is not None and name not in head:
+                row[name] = value
+    for name, own in table.nested.items():
+        for row in rows:
+            row[name] = {}
+        for key, column in own.items():
+            for row, value in zip(rows, column.values(), strict=True):
+                if value is not None:
+                    row[name][key] = value
+    return rows
+
+
+def _as_batch(table: Table, layout: Layout) -> Batch | None:
+    known = {name: column for name, column in table.columns.items() if name in _PLACES}
+    if "stages" in table.nested or not _FAST.issuperset(known):
+        return None
+    columns: list[Any] = [()] * len(_PLACES)
+    columns[_PLACES["status"]] = ["success"] * table.size
+    for name, column in known.items():
+        values = _read_column(name, column, classifies=layout.classifies)
+        if values is None:
+            return None
+        columns[_PLACES[name]] = values
+    rows = Rows(table.size, columns)
+    if not _take_features(rows, table.nested.get("features", {}), layout):
+        return None
+    ignored = Counter(dict.fromkeys(table.columns.keys() - _PLACES.keys(), table.size))
+    return Batch((table.model_name, table.model_version), rows, ignored)
+
+
+def _read_column(name: str, column: Column, *, classifies: bool) -> Any:
+    """The values of a column where none of them is wrong, else None."""
+    if name == "status":
+        values = column.values()
+        return values if set(STATUSES).issuperset(values) else None
+    if name == "trace_id" or (name == "prediction" and classifies):
+        values = column.values()
+        kinds = set(map(type, values))
+        if kinds <= {str, type(None)}:
+            return values
+        if name == "trace_id" or not kinds <= _VALUES:
+            return None
+        numbers = column.numbers()
+        return values if numbers is not None and _within(numbers, -MAX_MAGNITUDE) else None
+    numbers = column.numbers()
+    if numbers is None:
+        return None
+    low, high = _BOUNDS[name]
+    if not _within(numbers, low, high):
+        return None
+    if name == "batch_size" and (numbers != np.floor(numbers)).any():
+        return None
+    return numbers
+
+
+_BOUNDS: Final = {
+    "prediction": (-MAX_MAGNITUDE, MAX_MAGNITUDE),
+    "confidence": (0.0, 1.0),
+    "latency_seconds": (0.0, MAX_MAGNITUDE),
+    "batch_size": (1.0, 1e9),
+}
+
+
+def _within(numbers: Floats, low: float, high: float = MAX_MAGNITUDE) -> bool:
+    return not ((numbers < low) | (numbers > high)).any()
+
+
+def _take_features(rows: Rows, features: Mapping[str, Column], layout: Layout) -> bool:
+    """Put the features into the rows; whether none of them is of a type that must be refused."""
+    if not features:
+        return True
+    rows.features = rows.size
+    names = layout.numbers.names
+    values = np.full((rows.size, len(names)), np.nan)
+    invalid = np.zeros(len(names), dtype=np.int64)
+    for place, name in enumerate(names):
+        column = features.get(name)
+        if column is None:
+            continue
+        numbers = column.numbers()
+        if numbers is None:
+            found = column.values()
+            if not _VALUES.issuperset(map(type, found)):
+                return False
+            good = [type(v) in {int, float} and abs(v) <= MAX_MAGNITUDE for v in found]
+            numbers = np.array(
+                [v if ok else None for v, ok in zip(found, good, strict=True)], dtype=np.float64
+            )
+            invalid[place] = sum(
+                not ok and v is not None for v, ok in zip(found, good, strict=True)
+            )
+        values[:, place] = numbers
+    rows.numbers, rows.invalid = values, invalid
+    for name in layout.categories:
+        found = features[name].values() if name in features else [None] * rows.size
+        if not _VALUES.issuperset(map(type, found)):
+            return False
+        rows.categories.append(found)
+    for name in features.keys() - layout.features:
+        found = features[name].values()
+        if not _VALUES.issuperset(map(type, found)):
+            return False
+        rows.ignored[name] = len(found) - found.count(None)
+    return True
