@@ -20,10 +20,13 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 ##@ The stack
-.PHONY: up down status
+.PHONY: up demo down status
 up: $(RUN_STAMP) ## Start everything in the foreground; Ctrl-C stops it (DETACH=1: in the background, VERBOSE=1: show all logs)
 	@scripts/system_packages.sh prometheus alertmanager
 	@exec $(RUN) -m stack up $(if $(DETACH),--detach) $(if $(VERBOSE),--verbose)
+
+demo: ## The same, with simulated GPUs where the machine has none
+	@SIMULATE_GPU=1 $(MAKE) up
 
 down: $(RUN_STAMP) ## Stop a running stack from another terminal
 	@exec $(RUN) -m stack down

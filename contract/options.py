@@ -19,14 +19,14 @@ _ADDRESSES: Final = tuple(
 )
 
 
-def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which models.yaml, and what differs from it in this run."""
+def add_spec_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Which models.yaml, and what differs from it in this run; it may be left out if `optional`."""
     parser.add_argument(
         "--models",
         type=Path,
-        default=Path("models.yaml"),
+        default=None if optional else Path("models.yaml"),
         metavar="FILE",
-        help="default: %(default)s",
+        help="default: do without" if optional else "default: %(default)s",
     )
     parser.add_argument(
         "--address",

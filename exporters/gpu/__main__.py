@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 from starlette.applications import Starlette
 
 from contract import logs
+from contract.options import add_spec_arguments
 from contract.problems import ProblemsError
 from contract.quantity import Duration
 from contract.read import read_spec
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.models is not None:
         try:
             # Profiles and secrets may lie elsewhere: this process reads none of them.
-            spec = read_spec(options.models, files=False)
+            spec = read_spec(options.models, addresses=dict(options.address), files=False)
         except ProblemsError as error:
             print(error, file=sys.stderr)
             return 2
@@ -92,12 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m exporters.gpu serve --models models.yaml --expected 8",
     )
     add = command.add_argument
-    add(
-        "--models",
-        type=Path,
-        metavar="FILE",
-        help="models.yaml: whose processes are whose, how many GPUs, how often (default: none)",
-    )
+    # Without models.yaml it knows no models; everything else works.
+    add_spec_arguments(command, optional=True)
     add(
         "--expected",
         type=_number,
