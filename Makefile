@@ -50,7 +50,7 @@ inject-nothing: $(RUN_STAMP) ## Take every disturbance back
 
 ##@ Benchmarks, each beside what one would use otherwise
 bench-%: $(RUN_STAMP) ## Run benchmarks/NAME.py and keep its result under benchmarks/results (ARGS="--repeats 3")
-	@exec $(RUN) -m benchmarks.$* $(ARGS)
+	@exec $(RUN) -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 ##@ Generated files
 .PHONY: generate generate-dashboards preview
