@@ -23,7 +23,6 @@ from preview.view import View
 __all__ = ["render_picture"]
 
 TOP: Final = 60.0
-COLOURS: Final = 255
 
 
 def render_picture(view: View, *, scale: float = 1.0, rows: int | None = None) -> bytes:
@@ -125,9 +124,7 @@ def _paste(
 
 
 def _to_png(pixels: NDArray[np.uint8]) -> bytes:
-    """As a PNG of few colours, which is a third of the size and looks the same."""
-    image = Image.fromarray(pixels[:, :, :3])
-    few = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # In full colour: a palette of 256 would turn a rare orange into yellow, and that misleads.
     out = io.BytesIO()
-    few.save(out, "PNG", optimize=True)
+    Image.fromarray(pixels[:, :, :3]).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -12,7 +12,7 @@ from matplotlib.patches import Wedge
 
 from preview.answer import Answer
 from preview.board import Panel
-from preview.colours import resolve_colour
+from preview.colours import blend, resolve_colour
 from preview.draw.canvas import Canvas, fit, shorten, text_width
 from preview.draw.legend import calculate
 from preview.fields import Field, Look, resolve_field
@@ -84,15 +84,15 @@ def _paint_number(
     if panel.options.get("colorMode") == "none":
         colour = canvas.theme.text
     if filled:
-        canvas.box(x, y, width, height, _shade(colour), round_by=4)
-        colour = "#ffffff"
+        ground, colour = _ground(colour)
+        canvas.box(x, y, width, height, ground, round_by=4)
     if panel.options.get("graphMode") == "area" and len(number.values) > 1:
-        _sparkline(canvas, number, box, filled=filled)
+        _sparkline(canvas, number, box, colour)
         height *= 0.72
     middle = y + height / 2
     if named:
         name = shorten(number.field.title, width - 8, 12)
-        faint = "#ffffff" if filled else canvas.theme.faint
+        faint = colour if filled else canvas.theme.faint
         top = max(y + 10, middle - size / 2 - 11)
         canvas.text(x + width / 2, top, name, size=12, colour=faint, across="center")
         middle = top + 14 + size / 2
@@ -107,22 +107,25 @@ def _paint_number(
     )
 
 
-def _shade(colour: str) -> str:
-    """A little darker, so that white text shows on every hue."""
+def _ground(colour: str) -> tuple[str, str]:
+    """A background and the colour of text on it: darker hues under white, bright ones under black.
+
+    Darkened yellow would be brown, so it stays; the others are calmer a little darker.
+    """
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     luminance = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
-    factor = min(0.82, 0.42 / max(luminance, 0.01))
-    return "#{:02x}{:02x}{:02x}".format(*(int(part * factor) for part in (red, green, blue)))
+    if luminance > 0.7:
+        return colour, "#111217"
+    return blend(colour, "#000000", min(0.82, 0.42 / max(luminance, 0.01))), "#ffffff"
 
 
 def _sparkline(
-    canvas: Canvas, number: _Number, box: tuple[float, float, float, float], *, filled: bool
+    canvas: Canvas, number: _Number, box: tuple[float, float, float, float], colour: str
 ) -> None:
     x, y, width, height = box
     values = np.asarray(number.values)
     if np.isnan(values).all():
         return
-    colour = "#ffffff" if filled else number.look.colour
     axes = canvas.plot(x, y + height * 0.68, width, height * 0.32)
     axes.axis("off")
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
