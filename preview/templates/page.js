@@ -25,7 +25,9 @@ const cell = (row, text, colour) => {
 };
 
 const describe = (hover, moment) => {
-  const index = Math.round((moment - hover.first) / hover.step);
+  // The last point may lie up to a step before the end of the range.
+  const last = Math.max(0, ...hover.series.map((one) => one.order.length - 1));
+  const index = Math.min(Math.max(0, Math.round((moment - hover.first) / hover.step)), last);
   const table = document.createElement("table");
   const head = document.createElement("div");
   head.textContent = new Date((hover.first + index * hover.step) * 1000).toLocaleString();
