@@ -99,6 +99,8 @@ class SqliteLog:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._db = connect(self._folder / FILE)
         except BlockingIOError:
+            assert self._lock is not None
+            self._lock.close()
             raise LogError(
                 f"{self._folder} is used by another sidecar; give each its own --data-dir"
             ) from None
