@@ -215,7 +215,7 @@ def random_keys(number: int) -> NDArray[np.uint64]:
 
 def chosen(items: Sequence[T], mask: NDArray[np.bool_]) -> list[T]:
     """The items where the mask is true."""
-    return list(compress(items, mask.tolist()))
+    return list(items) if mask.all() else list(compress(items, mask.tolist()))
 
 
 def is_sampled(keys: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:

@@ -9,7 +9,6 @@ Two different ids have the same 64-bit key with a probability of 3 in 100,000 am
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -47,6 +46,9 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.int32]
 
 
+_NO_KEYS: Final = np.zeros(0, np.uint64)
+
+
 class Index:
     """The predictions and labels of all models. Times are Unix seconds, spans seconds."""
 
@@ -64,6 +66,8 @@ class Index:
         self._capacity = generation
         self._tables = [_Table()]
         self._unpredicted = 0
+        self._asked: Keys = _NO_KEYS
+        self._answer: list[_Found] = []
         self.forgotten = 0
         """Predictions that were given up because there were too many."""
         self._waiting: dict[int, tuple[int, float, float, Answer]] = {}
@@ -151,6 +155,7 @@ class Index:
             self._tables[0].newest < before or len(self._tables) > self._generations
         ):
             gone = self._tables.pop(0)
+            self._asked, self._answer = _NO_KEYS, []
             self.forgotten += gone.size if gone.newest >= before else 0
 
     def _release(self, entries: Entries) -> Joined | None:
@@ -185,20 +190,32 @@ class Index:
         joined.values[places], joined.scores[places] = values, scores
         joined.delays[places] = np.where(results == MATCHED, delays, np.nan)
 
-    def _find(self, keys: Keys) -> Iterator[tuple[_Table, NDArray[np.intp], Rows]]:
-        """The tables that hold some of the keys, each with their places in `keys` and its rows."""
+    def _find(self, keys: Keys) -> list[_Found]:
+        """The tables that hold some of the keys, each with their places in `keys` and its rows.
+
+        The last answer is kept: what is asked before a group is written is asked again after that.
+        """
+        if np.array_equal(keys, self._asked):
+            return self._answer
+        self._asked, self._answer = keys.copy(), []
         left = np.flatnonzero(keys)
         for table in reversed(self._tables):
             if not left.size:
-                return
+                break
             rows = table.find(keys[left])
             found = rows >= 0
+            if found.all():
+                self._answer.append((table, left, rows))
+                break
             if found.any():
-                yield table, left[found], rows[found]
+                self._answer.append((table, left[found], rows[found]))
                 left = left[~found]
+        return self._answer
 
     def _insert(self, version: int, entries: Entries, flags: int, arrived: float) -> None:
         """Add entries whose keys are distinct and in no table."""
+        if len(entries):
+            self._asked = _NO_KEYS
         while len(entries):
             table = self._tables[-1]
             room = self._capacity - table.size
@@ -304,6 +321,9 @@ class _Table:
         self._slots = np.zeros(2 * capacity, np.uint64)
         self._rows = np.zeros(2 * capacity, np.int32)
         self._place(keys, rows)
+
+
+_Found = tuple[_Table, NDArray[np.intp], Rows]
 
 
 def _first(keys: Keys) -> NDArray[np.bool_]:
