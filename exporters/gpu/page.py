@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from contract import catalog
@@ -149,18 +150,23 @@ def call_families(costs: Mapping[str, tuple[int, float]]) -> Part:
         Family(
             catalog.GPU_NVML_CALLS,
             [
-                (series(catalog.GPU_NVML_CALLS, call=name), made)
+                (_call_line(catalog.GPU_NVML_CALLS, name), made)
                 for name, (made, _) in sorted(costs.items())
             ],
         ),
         Family(
             catalog.GPU_NVML_CALL_SECONDS,
             [
-                (series(catalog.GPU_NVML_CALL_SECONDS, call=name), seconds)
+                (_call_line(catalog.GPU_NVML_CALL_SECONDS, name), seconds)
                 for name, (_, seconds) in sorted(costs.items())
             ],
         ),
     )
+
+
+@cache
+def _call_line(metric: Metric, name: str) -> Series:
+    return series(metric, call=name)
 
 
 def _alone(metric: Metric, value: int) -> Family:

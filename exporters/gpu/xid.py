@@ -12,15 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from contract import logs
+from contract.xid import OTHER, RESET_CODES
 from exporters.gpu.nvml import Device, Driver, NvmlError, handle_address
 
-__all__ = ["CALL_FOR_RESET", "Waiting", "Xids"]
+__all__ = ["Waiting", "Xids"]
 
 log = logs.logger()
-
-CALL_FOR_RESET: Final = (46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143, 154)
-"""Codes after which NVIDIA's catalog of XID errors asks for a reset of the GPU or a reboot: they
-exist at 0 from the start, so that the first one is an increase."""
 
 HIGHEST: Final = 200
 """Codes above are no XID that anybody has documented; they count as other."""
@@ -41,13 +38,13 @@ class Xids:
     def watch(self, uuid: str) -> None:
         """This GPU tells its errors: the codes to fear exist from now on."""
         with self._lock:
-            self._counts.setdefault(uuid, {str(code): 0 for code in CALL_FOR_RESET})
+            self._counts.setdefault(uuid, {str(code): 0 for code in RESET_CODES})
 
     def add(self, uuid: str, code: int, moment: float) -> None:
         """Count an error."""
-        name = str(code) if 0 < code <= HIGHEST else "other"
+        name = str(code) if 0 < code <= HIGHEST else OTHER
         with self._lock:
-            counts = self._counts.setdefault(uuid, {str(code): 0 for code in CALL_FOR_RESET})
+            counts = self._counts.setdefault(uuid, {str(code): 0 for code in RESET_CODES})
             counts[name] = counts.get(name, 0) + 1
             self._last.setdefault(uuid, {})[name] = moment
 
