@@ -11,7 +11,7 @@ from contract.profile import NumericBins, count_numeric, read_profile
 from examples.demo import train
 from examples.demo.data import DATASETS, Rows, read_dataset
 from examples.demo.model import Model, artifact_path, fit_model, read_model, write_model
-from exporters.drift.statistics import psi
+from exporters.drift.statistics import Sides, psi
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 
@@ -25,7 +25,8 @@ def replayed_psi(name: str, rows: NDArray[np.float64]) -> dict[str, float]:
         bins = profile.features[feature]
         assert isinstance(bins, NumericBins)
         replayed = 100.0 * count_numeric(bins.edges, values).astype(np.float64)
-        scores[feature] = float(psi(np.array(bins.counts, dtype=np.float64), replayed))
+        reference = np.array(bins.counts, dtype=np.float64)
+        scores[feature] = float(psi(Sides(reference, replayed)))
     return scores
 
 
