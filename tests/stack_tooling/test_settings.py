@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,6 @@ def test_every_variable_of_the_procfile_has_a_value() -> None:
     settings = read()
     values = environment(settings, there, {})
     for process in plan(settings, there, ROOT / "Procfile"):
-        for part in process.command.split("$")[1:]:
-            name = part.split('"')[0].split("/")[0].split(" ")[0]
+        # ${NAME:+…} is for variables that may have none.
+        for name in re.findall(r"\$([A-Z_]+)", process.command):
             assert values[name], f"{process.name}: {name}"
