@@ -270,7 +270,7 @@ FEATURE_INVALID: Final = _counter(
     "ml_feature_invalid_total",
     (*MODEL, "feature_name", "reason"),
     Exporter.SIDECAR,
-    "Feature values that could not be counted or are new: reason is type or category.",
+    "Values that are no number (type), beyond the range of models.yaml (range), or new (category).",
 )
 
 # Labels
@@ -330,6 +330,15 @@ SQUARED_ACTUAL: Final = _counter(
     MODEL,
     Exporter.SIDECAR,
     "Sum of actual^2 over labels of a regressor.",
+)
+
+# What else a model tells
+
+BUSINESS_EVENTS: Final = _counter(
+    "ml_business_events_total",
+    (*MODEL, "event"),
+    Exporter.SIDECAR,
+    "Business events by name, as models.yaml names them in ratios; others count as other.",
 )
 
 # The sidecar itself

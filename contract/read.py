@@ -48,6 +48,7 @@ def read_spec(
         _check_drift(written, document)
         _check_serving(written, document)
         _check_log(written, document)
+        _check_metrics(written, document)
         spec = resolve(
             written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
@@ -255,6 +256,26 @@ def _check_serving(spec: Spec, document: Document) -> None:
                 f"forwards to {other} already, and to one upstream only",
                 "give this model another address",
             )
+
+
+def _check_metrics(spec: Spec, document: Document) -> None:
+    """A metric of several models is one metric: its type, unit, text and labels are the same."""
+    known: dict[str, tuple[object, str]] = {}
+    for index, model in enumerate(spec.models):
+        names: set[str] = set()
+        for place, metric in enumerate(model.metrics):
+            path = ("models", index, "metrics", place, "name")
+            what = (metric.type, metric.unit, metric.help, tuple(metric.labels))
+            before, owner = known.setdefault(metric.name, (what, model.name))
+            if metric.name in names:
+                document.problem(path, f"{metric.name} is declared twice")
+            elif before != what:
+                document.problem(
+                    path,
+                    f"{metric.name} is declared differently by {owner}",
+                    "give both the same type, unit, help and names of labels, or other names",
+                )
+            names.add(metric.name)
 
 
 def _check_log(spec: Spec, document: Document) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,12 +32,16 @@ __all__ = [
     "QUANTILES",
     "SEVERITIES",
     "AlertSettings",
+    "BusinessRatio",
     "Channel",
+    "CustomMetric",
     "Defaults",
     "Dialect",
     "Drift",
+    "FeatureRange",
     "Gpu",
     "Latency",
+    "Limits",
     "MappedPath",
     "Model",
     "ModelGpu",
@@ -484,10 +489,101 @@ class PredictionLog(_Section):
     sampling: Ratio = 1.0
 
 
+class Limits(_Section):
+    """What a sidecar takes at most; what is beyond is refused, or folded into `other`.
+
+    `body` is the size of one request, unpacked; `events` the events in it; `string` the characters
+    of one text; `features` the features of one event. `classes` and `categories` are told apart by
+    name: the most frequent ones of the profile, the others count as other.
+    """
+
+    body: ByteSize = 10 * 2**20
+    events: int = Field(default=20_000, ge=1)
+    string: int = Field(default=1_000, ge=1)
+    features: int = Field(default=1_000, ge=1)
+    classes: int = Field(default=100, ge=1)
+    categories: int = Field(default=100, ge=1)
+
+
+class Tls(_Section):
+    """The sidecar's own certificate and key (PEM), and who signed it, for Prometheus to check."""
+
+    certificate: ExistingFile
+    key: ExistingFile
+    ca: ExistingFile | None = None
+
+
 class Sidecar(_Section):
-    """What the sidecar process itself does."""
+    """What the sidecar process itself does.
+
+    Where there is a `token_file`, only who sends its content (`Authorization: Bearer …`) may write.
+    """
 
     log: PredictionLog = PredictionLog()
+    limits: Limits = Limits()
+    token_file: ExistingFile | None = None
+    tls: Tls | None = None
+
+
+_Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+
+
+class BusinessRatio(_Section):
+    """A ratio of business events, such as clicks by impressions; `min` is what is expected."""
+
+    name: _Word
+    numerator: Annotated[str, Field(min_length=1, max_length=100)]
+    denominator: Annotated[str, Field(min_length=1, max_length=100)]
+    min: Ratio | None = None
+
+
+MAX_CUSTOM_SERIES: Final = 1_000
+"""Series that the labels of one of a model's own metrics may make, other included."""
+
+
+class CustomMetric(_Section):
+    """A gauge or counter of the model's own, exposed as ml_custom_NAME[_UNIT][_total].
+
+    `labels` name their values; any other value counts as other.
+    """
+
+    name: _Word
+    type: Literal["gauge", "counter"]
+    help: Annotated[str, Field(min_length=1, max_length=300)]
+    unit: Literal["", "seconds", "bytes", "ratio", "joules", "watts", "celsius", "hertz"] = ""
+    labels: dict[_Word, Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _AT_LEAST_ONE]] = {}
+
+    @model_validator(mode="after")
+    def _own_labels(self) -> Self:
+        taken = {"le", "model_name", "model_version", "job", "instance"} & self.labels.keys()
+        if taken:
+            raise problem(f"has a label {min(taken)}, which is set already", "choose another name")
+        series = math.prod(len(set(values)) + 1 for values in self.labels.values())
+        if series > MAX_CUSTOM_SERIES:
+            raise problem(
+                f"has labels for {series} series", f"name at most {MAX_CUSTOM_SERIES} combinations"
+            )
+        if self.name.endswith("_total") or (self.unit and self.name.endswith(f"_{self.unit}")):
+            raise problem(
+                f"names its unit or type: {self.name}",
+                "leave it out: it is added from type and unit",
+            )
+        return self
+
+
+class FeatureRange(_Section):
+    """What values of a numeric feature are valid; those beyond are counted as invalid, too."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is None and self.max is None:
+            raise problem("needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise problem(f"has a min above its max: {self.min:g} > {self.max:g}")
+        return self
 
 
 def _optional_pattern(pattern: str | None) -> str | None:
@@ -555,6 +651,10 @@ class Model(_Section):
     serving: Serving = Serving()
     profile: ProfilePath | None = None
     gpu: ModelGpu | None = None
+    ranges: dict[str, FeatureRange] = {}
+    """Valid values of numeric features, by their names."""
+    business: Annotated[tuple[BusinessRatio, ...], BeforeValidator(_as_tuple)] = ()
+    metrics: Annotated[tuple[CustomMetric, ...], BeforeValidator(_as_tuple)] = ()
     team: str = ""
     slo: Slo = Slo()
     drift: Drift = Drift()

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from contract import catalog, logs
-from contract.problems import ProblemsError
-from contract.profile import ProfileError
 from contract.quantity import Duration
 from contract.spec import Spec
 from exporters.drift.evaluate import SEVERITIES, Evaluation, evaluate
@@ -24,6 +22,7 @@ from exporters.drift.prometheus import Prometheus
 from exporters.drift.promises import promises
 from exporters.drift.window import read_counts
 from exporters.expose import Family, Own, series
+from exporters.expose.follow import LOOK, Follower
 
 __all__ = ["KEPT_INTERVALS", "Collector", "EvaluationError"]
 
@@ -32,12 +31,6 @@ log = logs.logger()
 KEPT_INTERVALS: Final = 3
 """Results older than so many intervals are withdrawn: a score that nobody confirms any more must
 not look like one of now."""
-
-LOOK: Final = 1.0
-"""Seconds between two looks at models.yaml."""
-
-READ_AGAIN: Final = 10.0
-"""Seconds until a models.yaml that was refused is read again, changed or not."""
 
 REASONS: Final = ("prometheus", "bins")
 
@@ -76,23 +69,19 @@ class Collector:
         url: str | None = None,
     ) -> None:
         """Read models.yaml for the first time. Raises ProblemsError or ProfileError."""
-        self._read = read
         self._models = models
         self._own = own
         self._interval = interval
         self._url = url
-        self._watched = _Watched(read(), time.time())
-        self._stamps = self._look()
+        self._follower = Follower(lambda: _Watched(read(), time.time()), self._files, own=own)
+        self._watched = self._follower.newest
         self._result: tuple[tuple[Family, ...], float] | None = None
         self._errors: dict[tuple[str, str, str], int] = {}
         self._silence = ""
         self._differing: dict[tuple[str, str], str] = {}
         self._drifted: set[tuple[str, str, str, str]] = set()
-        self._refused = ""
-        self._read_again = 0.0
         self._reached = False
         self._stop = threading.Event()
-        self._reload = threading.Event()
         self._lock = threading.Lock()
         self._prometheus = Prometheus(self._address())
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
@@ -113,7 +102,7 @@ class Collector:
 
     def request_reload(self) -> None:
         """Read models.yaml again soon; safe in a signal handler."""
-        self._reload.set()
+        self._follower.request()
 
     def ready(self) -> str:
         """Why there is nothing to show yet, or an empty text."""
@@ -262,49 +251,23 @@ class Collector:
     def _address(self) -> str:
         return self._url or f"http://{self._watched.spec.stack.prometheus}"
 
-    def _look(self) -> list[tuple[str, int, int]]:
-        """What tells whether models.yaml or a profile it names was written to."""
-        spec = self._watched.spec
+    def _files(self, watched: _Watched) -> list[Path]:
+        """The files whose change means another reading."""
+        spec = watched.spec
         profiles = [spec.path(model.profile) for model in spec.models if model.profile is not None]
-        found = []
-        for path in [self._models, *profiles]:
-            try:
-                status = path.stat()
-            except OSError:
-                found.append((str(path), 0, 0))
-                continue
-            found.append((str(path), status.st_mtime_ns, status.st_ino))
-        return found
+        return [self._models, *profiles]
 
     def _follow(self) -> bool:
         """Take over a changed models.yaml; a broken one is logged and the old one stays."""
-        stamps = self._look()
-        again = self._refused and time.monotonic() >= self._read_again
-        if stamps == self._stamps and not self._reload.is_set() and not again:
+        if not self._follower.look():
             return False
-        self._reload.clear()
-        self._stamps = stamps
-        try:
-            watched = _Watched(self._read(), time.time())
-        except (ProblemsError, ProfileError) as error:
-            self._refuse(str(error))
-            return False
-        self._refused = ""
+        watched = self._follower.newest
         with self._lock:
             known = self._watched.evaluated
             watched.evaluated |= {key: known[key] for key in watched.evaluated if key in known}
             self._watched, self._result = watched, None
-        self._stamps = self._look()
         if self._prometheus.url != self._address():
             self._prometheus.close()
             self._prometheus = Prometheus(self._address())
         log.info("models_read", file=str(self._models), models=len(watched.spec.models))
         return True
-
-    def _refuse(self, problems: str) -> None:
-        # What is wrong may be a file that is about to come, so it is read again after a while.
-        self._read_again = time.monotonic() + READ_AGAIN
-        if problems != self._refused:
-            self._own.error("spec")
-            log.error("models_refused", file=str(self._models), problems=problems)
-        self._refused = problems

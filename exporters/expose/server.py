@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from contract import logs
 from exporters.expose.own import Own
@@ -196,16 +197,17 @@ def add_serve_arguments(parser: argparse.ArgumentParser, *, listen: str) -> None
 
 
 def serve(
-    application: Starlette,
+    application: ASGIApp,
     listen: str,
     *,
     socket_path: Path | None = None,
     protocol: type[asyncio.Protocol] | None = None,
+    tls: tuple[Path, Path] | None = None,
 ) -> int:
     """Answer on `listen`, and on a Unix socket where one is named, until SIGTERM or SIGINT.
 
-    `protocol` takes the place of uvicorn's for HTTP. The exit status: 0, or 2 for an address or
-    path that cannot be had.
+    `protocol` takes the place of uvicorn's for HTTP; `tls` are certificate and key. The exit
+    status: 0, or 2 for an address or path that cannot be had.
     """
     with ExitStack() as opened:
         where = listen, "--listen"
@@ -218,18 +220,22 @@ def serve(
             reason = getattr(error, "strerror", None) or error
             sys.stderr.write(f"cannot listen on {where[0]}: {reason}; choose another {where[1]}\n")
             return 2
-        return _serve_on(listeners, application, listen, protocol or "auto")
+        return _serve_on(listeners, application, listen, protocol or "auto", tls)
 
 
 def _serve_on(
     listeners: list[socket.socket],
-    application: Starlette,
+    application: ASGIApp,
     listen: str,
     protocol: type[asyncio.Protocol] | Literal["auto"],
+    tls: tuple[Path, Path] | None,
 ) -> int:
+    certificate, key = tls or (None, None)
     config = uvicorn.Config(
         application,
         http=protocol,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         log_config=None,
         log_level="warning",
         access_log=False,

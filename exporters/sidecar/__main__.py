@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import gc
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from contract import logs
 from contract.options import add_spec_arguments, read_spec_by
@@ -16,6 +22,7 @@ from contract.problems import ProblemsError
 from contract.profile import ProfileError, read_profile
 from contract.spec import Spec
 from exporters.expose import Family, Own, add_serve_arguments, app, serve
+from exporters.expose.follow import LOOK, Follower
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
@@ -24,7 +31,7 @@ from exporters.sidecar.log.command import add_export, run_export
 from exporters.sidecar.log.open import open_log
 from exporters.sidecar.proxy.supervise import ProxyError
 from exporters.sidecar.proxy.upstreams import Upstreams
-from exporters.sidecar.web import Web
+from exporters.sidecar.web import Guard, Web
 from exporters.sidecar.wire import direct_protocol
 
 __all__ = ["main"]
@@ -45,20 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "export":
         return run_export(options)
     logs.setup("sidecar", options.log_format)
+    own = Own("sidecar", reasons=("spec",))
     try:
-        spec = read_spec_by(options)
-        layouts = _read_layouts(spec, options.model)
-    except (ProblemsError, ProfileError, _UnknownModelError) as error:
+        follower = Follower(lambda: _read(options), _files, own=own, errors=_BAD)
+    except _BAD as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    for layout in layouts:
-        for note in layout.notes:
-            log.info("counts_less", model=layout.model.name, reason=note)
-    intake = Intake(layouts)
+    found = follower.newest
+    _tell_notes(found.layouts)
+    intake = Intake(found.layouts, found.spec.sidecar.limits)
     try:
         upstreams = Upstreams(
             intake,
-            spec,
+            found.spec,
             names=options.model,
             listen=options.proxy_listen,
             log_format=options.log_format,
@@ -67,34 +73,145 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        intake.commits = open_log(spec, options.data_dir, intake.tallies)
+        intake.commits = open_log(found.spec, options.data_dir, intake.versions)
     except LogError as error:
         sys.stderr.write(f"the prediction log: {error}\n")
         return 1
-    exposition = Exposition(intake)
-    own = Own("sidecar")
-
-    async def collect() -> Sequence[Family]:
-        with own.collecting():
-            return [*upstreams.families(), *await exposition.collect()]
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with intake.commits.running(), upstreams.running():
-            yield
-
-    web = Web(intake)
-    application = app(own, collect, routes=[*web.routes(), *upstreams.routes()], lifespan=lifespan)
+    sidecar = _Sidecar(follower, intake, upstreams, own)
+    signal.signal(signal.SIGHUP, lambda *_: follower.request())
+    tls = found.spec.sidecar.tls
     return serve(
-        application,
+        sidecar.application(),
         options.listen,
         socket_path=options.socket,
-        protocol=direct_protocol(web.directs()),
+        protocol=direct_protocol(sidecar.web.directs()),
+        tls=(found.spec.path(tls.certificate), found.spec.path(tls.key)) if tls else None,
     )
+
+
+class _Sidecar:
+    """The parts of a running sidecar, and how they follow models.yaml."""
+
+    def __init__(
+        self, follower: Follower[_Reading], intake: Intake, upstreams: Upstreams, own: Own
+    ) -> None:
+        self._follower = follower
+        self._intake = intake
+        self._upstreams = upstreams
+        self._own = own
+        self._guard = Guard(follower.newest.token)
+        self._exposition = Exposition(intake)
+        self.web = Web(intake, self._guard)
+
+    def application(self) -> ASGIApp:
+        """The web application, whose lifespan runs everything else."""
+        routes = [*self.web.routes(), *self._upstreams.routes()]
+        made = app(self._own, self._collect, routes=routes, lifespan=self._lifespan)
+        return self._guard.wrap(made, self._intake)
+
+    async def _collect(self) -> Sequence[Family]:
+        with self._own.collecting():
+            return [*self._upstreams.families(), *await self._exposition.collect()]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self._intake.commits.running(), self._upstreams.running():
+            await self._exposition.collect()  # prepares the texts of all series
+            _settle_memory()
+            following = asyncio.create_task(self._follow())
+            yield
+            following.cancel()
+
+    async def _follow(self) -> None:
+        """Take over every models.yaml that is good."""
+        while True:
+            await asyncio.sleep(LOOK)
+            before = self._follower.newest
+            # In a thread, since reading takes longer than events may wait.
+            if not await asyncio.to_thread(self._follower.look):
+                continue
+            now = self._follower.newest
+            limits = now.spec.sidecar.limits
+            self._intake.follow(now.layouts, limits)
+            self.web.follow()
+            self._guard.token = now.token
+            _settle_memory()
+            log.info("models_read", models=len(now.layouts))
+            _tell_notes(now.layouts)
+            if _needs_restart(before.spec, now.spec):
+                log.warning("restart_needed", reason="serving, sidecar.log or sidecar.tls changed")
+
+
+_Served = dict[tuple[str, str], object]
+
+
+def _needs_restart(before: Spec, now: Spec) -> bool:
+    """Whether something differs that a running sidecar does not take over."""
+
+    def fixed(spec: Spec) -> tuple[object, object, _Served]:
+        served: _Served = {model.key: model.serving for model in spec.models}
+        return spec.sidecar.log, spec.sidecar.tls, served
+
+    return fixed(before) != fixed(now)
+
+
+def _settle_memory() -> None:
+    """Keep the collector of garbage from going through all series again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What models.yaml and the files that it names say."""
+
+    models: Path
+    spec: Spec
+    layouts: list[Layout]
+    token: str
+
+
+def _read(options: argparse.Namespace) -> _Reading:
+    spec = read_spec_by(options)
+    return _Reading(options.models, spec, _read_layouts(spec, options.model), _read_token(spec))
+
+
+def _read_token(spec: Spec) -> str:
+    if spec.sidecar.token_file is None:
+        return ""
+    path = spec.path(spec.sidecar.token_file)
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeError) as error:
+        raise _TokenError(f"{path}: cannot be read: {error}") from None
+    if not token:
+        raise _TokenError(f"{path}: holds no token; an empty one would let everybody write")
+    return token
+
+
+def _files(found: _Reading) -> list[Path]:
+    """The files whose change means another reading."""
+    spec = found.spec
+    named = [model.profile for model in spec.models if model.profile]
+    named += [spec.sidecar.token_file] if spec.sidecar.token_file else []
+    return [found.models, *map(spec.path, named)]
+
+
+def _tell_notes(layouts: Sequence[Layout]) -> None:
+    for layout in layouts:
+        for note in layout.notes:
+            log.info("counts_less", model=layout.model.name, reason=note)
+
+
+class _TokenError(ValueError):
+    pass
 
 
 class _UnknownModelError(ValueError):
     pass
+
+
+_BAD: Final = (ProblemsError, ProfileError, _UnknownModelError, _TokenError)
 
 
 def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:
@@ -106,7 +223,11 @@ def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:
                 f"--model {name}: no such model; there are {', '.join(dict.fromkeys(known))}"
             )
     return [
-        Layout.of(model, read_profile(spec.path(model.profile)) if model.profile else None)
+        Layout.of(
+            model,
+            read_profile(spec.path(model.profile)) if model.profile else None,
+            spec.sidecar.limits,
+        )
         for model in spec.models
         if not names or model.name in names
     ]

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.spec import Limits
 from exporters.sidecar.body import BodyError
 from exporters.sidecar.columnar import Column, Table, make_table
 
@@ -52,7 +53,7 @@ class _Array:
         return [None if value != value else value for value in self._array.to_pylist()]
 
 
-def read_arrow_table(body: bytes) -> Table:
+def read_arrow_table(body: bytes, limits: Limits) -> Table:
     """The table in a stream. Raises BodyError, or MissingPyarrowError."""
     try:
         import pyarrow as pa
@@ -88,4 +89,4 @@ def read_arrow_table(body: bytes) -> Table:
     name, version = metadata.get(b"model_name"), metadata.get(b"model_version")
     if name is None:
         raise BodyError("has no model_name in the metadata of its schema")
-    return make_table(name.decode(), version.decode() if version else None, columns, nested)
+    return make_table(name.decode(), version.decode() if version else None, columns, nested, limits)

@@ -17,18 +17,25 @@ from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
-from exporters.sidecar.event import WANTED, Event, Label, Reason, Refusal
+from contract.spec import Limits
+from exporters.sidecar.event import (
+    WANTED,
+    BusinessEvent,
+    Event,
+    Label,
+    Measurement,
+    Reason,
+    Refusal,
+    limited,
+)
 from exporters.sidecar.shape import Shape
 
-__all__ = ["MAX_EVENTS", "BodyError", "Decoded", "Reader", "check_number", "shown"]
-
-MAX_EVENTS: Final = 20_000
-"""Events in one request; more of them would keep scrapes waiting."""
+__all__ = ["BodyError", "Decoded", "Reader", "check_number", "shown"]
 
 MAX_PROBLEMS: Final = 10
 """Problems of one event, and of one field, that are looked for."""
 
-T = TypeVar("T", Event, Label)
+T = TypeVar("T", Event, Label, BusinessEvent, Measurement)
 
 # Python's json writes these, though they are no JSON. Strings are matched first, so that nothing
 # inside them is touched, and an unclosed one to its end, so that the time stays linear.
@@ -69,8 +76,15 @@ class Decoded(Generic[T]):
 class Reader(Generic[T]):
     """Reads bodies of one kind of event."""
 
-    def __init__(self, kind: type[T], shapes: Mapping[str, Shape] | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[T],
+        shapes: Mapping[str, Shape] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         """`shapes` are the models whose events are decoded faster, by name."""
+        self.limits = limits or Limits()
+        kind = limited(kind, self.limits)
         # Unknown fields are not refused, so that a newer client may talk to an older sidecar.
         # Forbidding them at first sends such events down the slower path, which notes the names.
         strict = msgspec.defstruct("Strict", [], bases=(kind,), forbid_unknown_fields=True)
@@ -80,7 +94,7 @@ class Reader(Generic[T]):
         )
         self._lenient: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._kind: type[T] = kind
-        self._shapes = {name.encode(): shape for name, shape in (shapes or {}).items()}
+        self._shapes = shapes or {}
         self._fields = {item.name: item for item in msgspec.structs.fields(kind)}
 
     def read(self, body: bytes, *, lines: bool = False) -> Decoded[T]:
@@ -135,7 +149,7 @@ class Reader(Generic[T]):
         if not self._shapes:
             return None
         found = _MODEL.search(body, 0, _MODEL_WITHIN)
-        return self._shapes.get(found[1]) if found else None
+        return self._shapes.get(found[1].decode(errors="replace")) if found else None
 
     def _decoders(
         self, shape: Shape | None
@@ -155,14 +169,14 @@ class Reader(Generic[T]):
             events = many.decode(body)
         else:
             return Decoded([one.decode(body)], range(1), single=True)
-        check_number(len(events))
+        check_number(len(events), self.limits)
         return Decoded(events, range(len(events)))
 
     def _sort(
         self, pieces: Sequence[bytes | msgspec.Raw], shape: Shape | None = None
     ) -> Decoded[T]:
         """Read the events of a body one by one."""
-        check_number(len(pieces))
+        check_number(len(pieces), self.limits)
         indices: list[int] = []
         decoded: Decoded[T] = Decoded([], indices)
         for index, piece in enumerate(pieces):
@@ -210,7 +224,7 @@ class Reader(Generic[T]):
                 try:
                     converted[name] = msgspec.convert(value[name], info.type)
                 except (msgspec.ValidationError, OverflowError):
-                    problems += _find_problems(name, value[name], info.type)
+                    problems += _find_problems(name, value[name], info.type, self.limits)
             elif info.required:
                 problems.append((name, f"is missing; it should be {WANTED[name]}"))
         if problems:
@@ -229,10 +243,11 @@ def _is_list(body: bytes) -> bool:
     return body.lstrip()[:1] == b"["
 
 
-def check_number(events: int) -> None:
+def check_number(events: int, limits: Limits) -> None:
     """Raises BodyError where a body holds too many events."""
-    if events > MAX_EVENTS:
-        raise BodyError(f"holds {events} events; send at most {MAX_EVENTS} at once", too_large=True)
+    most = limits.events
+    if events > most:
+        raise BodyError(f"holds {events} events; send at most {most} at once", too_large=True)
 
 
 def _repaired(body: bytes, lines: bool, error: Exception) -> tuple[bytes, bool]:
@@ -275,8 +290,10 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def _find_problems(name: str, value: object, kind: Any) -> list[tuple[str, str]]:
+def _find_problems(name: str, value: object, kind: Any, limits: Limits) -> list[tuple[str, str]]:
     """What is wrong with a field's value, or with the values inside it."""
+    if excess := _find_excess(value, limits):
+        return [(name, excess)]
     within: Iterable[tuple[str, object]] = ()
     inside = None
     if isinstance(value, dict):
@@ -288,9 +305,21 @@ def _find_problems(name: str, value: object, kind: Any) -> list[tuple[str, str]]
     problems: list[tuple[str, str]] = []
     for place, item in within if inside is not None else ():
         if len(problems) < MAX_PROBLEMS and not _fits(item, inside):
-            wanted = WANTED[f"{name}.*"]
-            problems.append((_short(place, 100), f"should be {wanted}, got {shown(item)}"))
+            wanted = f"should be {WANTED[f'{name}.*']}, got {shown(item)}"
+            problems.append((_short(place, 100), _find_excess(item, limits) or wanted))
     return problems or [(name, f"should be {WANTED[name]}, got {shown(value)}")]
+
+
+def _find_excess(value: object, limits: Limits) -> str:
+    if isinstance(value, str) and len(value) > limits.string:
+        return f"has {len(value)} characters; send at most {limits.string}"
+    if isinstance(value, dict):
+        if len(value) > limits.features:
+            return f"has {len(value)} entries; send at most {limits.features}"
+        longest = max(map(len, value), default=0)
+        if longest > limits.string:
+            return f"has a name of {longest} characters; send at most {limits.string}"
+    return ""
 
 
 def _fits(value: object, kind: Any) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.spec import Limits
 from exporters.sidecar.body import BodyError, Decoded, Reader, check_number
 from exporters.sidecar.counts import Rows
 from exporters.sidecar.event import MAX_MAGNITUDE, STATUSES, Event
@@ -126,7 +127,7 @@ class _Parsed:
         return found
 
 
-def read_json_table(body: bytes) -> Table | None:
+def read_json_table(body: bytes, limits: Limits) -> Table | None:
     """The table in a body of JSON; None where it has no `columns`. Raises BodyError."""
     # simdjson flattens nested lists, so that a body that may have some is left to msgspec.
     if simdjson is not None and b"[[" not in body and b"[ [" not in body:
@@ -139,7 +140,9 @@ def read_json_table(body: bytes) -> Table | None:
             pass  # msgspec may read it, and says what is wrong where it does not
         else:
             if isinstance(columns, simdjson.Object):
-                return _as_table(document, columns, simdjson.Object, simdjson.Array, _Parsed)
+                return _as_table(
+                    document, columns, limits, (simdjson.Object, simdjson.Array), _Parsed
+                )
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -150,12 +153,17 @@ def read_json_table(body: bytes) -> Table | None:
         return None
     if not isinstance(found["columns"], dict):
         raise BodyError("has columns that are no object")
-    return _as_table(found, found["columns"], dict, list, _List)
+    return _as_table(found, found["columns"], limits, (dict, list), _List)
 
 
 def _as_table(
-    document: Any, columns: Any, mapping: type, array: type, column: Callable[[Any], Column]
+    document: Any,
+    columns: Any,
+    limits: Limits,
+    kinds: tuple[type, type],
+    column: Callable[[Any], Column],
 ) -> Table:
+    mapping, array = kinds
     # Items of simdjson would be Python's lists already; its keys and lookups are not.
     if len(columns) > MAX_COLUMNS:
         raise BodyError(f"has {len(columns)} columns; send at most {MAX_COLUMNS}")
@@ -177,7 +185,7 @@ def _as_table(
         raise BodyError("has no model_name beside its columns")
     if version is not None and not isinstance(version, str):
         raise BodyError("has a model_version that is no text")
-    return make_table(name, version, own, nested)
+    return make_table(name, version, own, nested, limits)
 
 
 def _column(name: str, values: Any, array: type, column: Callable[[Any], Column]) -> Column:
@@ -191,6 +199,7 @@ def make_table(
     model_version: str | None,
     columns: Mapping[str, Column],
     nested: Mapping[str, Mapping[str, Column]],
+    limits: Limits,
 ) -> Table:
     """A table whose columns are of one length. Raises BodyError."""
     lengths = {name: len(column) for name, column in columns.items()}
@@ -205,7 +214,7 @@ def make_table(
     size = next(iter(lengths.values()), 0)
     if not size:
         raise BodyError("holds no event")
-    check_number(size)
+    check_number(size, limits)
     return Table(model_name, model_version, size, columns, nested)
 
 
@@ -213,7 +222,7 @@ def read_table(table: Table, reader: Reader[Event], find: FindLayout) -> Batch |
     """The events of a table: a batch where it can be counted as it is, else one by one."""
     layout = find(table.model_name, table.model_version)
     if layout is not None:
-        batch = _as_batch(table, layout)
+        batch = _as_batch(table, layout, reader.limits)
         if batch is not None:
             return batch
     return reader.read_values(list(_rows(table)))
@@ -239,7 +248,7 @@ def _rows(table: Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _as_batch(table: Table, layout: Layout) -> Batch | None:
+def _as_batch(table: Table, layout: Layout, limits: Limits) -> Batch | None:
     known = {name: column for name, column in table.columns.items() if name in _PLACES}
     if "stages" in table.nested or not _FAST.issuperset(known):
         return None
@@ -247,11 +256,11 @@ def _as_batch(table: Table, layout: Layout) -> Batch | None:
     columns[_PLACES["status"]] = ["success"] * table.size
     for name, column in known.items():
         values = _read_column(name, column, classifies=layout.classifies)
-        if values is None:
+        if values is None or _too_long(values, limits):
             return None
         columns[_PLACES[name]] = values
     rows = Rows(table.size, columns)
-    if not _take_features(rows, table.nested.get("features", {}), layout):
+    if not _take_features(rows, table.nested.get("features", {}), layout, limits):
         return None
     ignored = Counter(dict.fromkeys(table.columns.keys() - _PLACES.keys(), table.size))
     return Batch((table.model_name, table.model_version), rows, ignored)
@@ -294,10 +303,20 @@ def _within(numbers: Floats, low: float, high: float = MAX_MAGNITUDE) -> bool:
     return not ((numbers < low) | (numbers > high)).any()
 
 
-def _take_features(rows: Rows, features: Mapping[str, Column], layout: Layout) -> bool:
+def _too_long(values: Any, limits: Limits) -> bool:
+    """Whether one of the values is a text that rows would be refused for."""
+    texts = (value for value in values if isinstance(value, str))
+    return isinstance(values, list) and max(map(len, texts), default=0) > limits.string
+
+
+def _take_features(
+    rows: Rows, features: Mapping[str, Column], layout: Layout, limits: Limits
+) -> bool:
     """Put the features into the rows; whether none of them is of a type that must be refused."""
     if not features:
         return True
+    if len(features) > limits.features or max(map(len, features)) > limits.string:
+        return False
     rows.features = rows.size
     names = layout.numbers.names
     values = np.full((rows.size, len(names)), np.nan)
@@ -309,7 +328,7 @@ def _take_features(rows: Rows, features: Mapping[str, Column], layout: Layout) -
         numbers = column.numbers()
         if numbers is None:
             found = column.values()
-            if not _VALUES.issuperset(map(type, found)):
+            if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
                 return False
             good = [type(v) in {int, float} and abs(v) <= MAX_MAGNITUDE for v in found]
             numbers = np.array(
@@ -322,12 +341,12 @@ def _take_features(rows: Rows, features: Mapping[str, Column], layout: Layout) -
     rows.numbers, rows.invalid = values, invalid
     for name in layout.categories:
         found = features[name].values() if name in features else [None] * rows.size
-        if not _VALUES.issuperset(map(type, found)):
+        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
             return False
         rows.categories.append(found)
     for name in features.keys() - layout.features:
         found = features[name].values()
-        if not _VALUES.issuperset(map(type, found)):
+        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
             return False
         rows.ignored[name] = len(found) - found.count(None)
     return True

@@ -74,7 +74,8 @@ class Counts:
     """Everything counted of one model version, in the order of its layout.
 
     `numbers` has the bins and missing values of all numeric features (see layout.Numbers),
-    `number_totals` and `number_invalid` one value a feature. Each of `categories` has the
+    `number_totals`, `number_invalid` and `number_beyond` (the range of models.yaml) one value a
+    feature. Each of `categories` has the
     categories of one feature, then other, then missing. `outcomes` has shape
     [predicted, actual], other last; `outcome_scores` are those of each actual class.
     `actual_above` and `actual_below` are the sums of |actual| above and below zero.
@@ -90,6 +91,7 @@ class Counts:
     numbers: Counted
     number_totals: NDArray[np.float64]
     number_invalid: Counted
+    number_beyond: Counted
     categories: list[Counted]
     labels: Counted
     label_delay: Histogram
@@ -125,6 +127,7 @@ class Counts:
             numbers=_zeros(layout.numbers.size),
             number_totals=np.zeros(len(layout.numbers.names)),
             number_invalid=_zeros(len(layout.numbers.names)),
+            number_beyond=_zeros(len(layout.numbers.names)),
             categories=[_zeros(len(own.names) + 2) for own in layout.categories.values()],
             labels=_zeros(len(RESULTS)),
             label_delay=Histogram.over(DELAY_EDGES),
@@ -134,6 +137,43 @@ class Counts:
                 for _ in (layout.classes.names if layout.scores_outcomes else ())
             ],
         )
+
+    def adopt(self, before: Counts, old: Layout, new: Layout) -> None:
+        """Take over counts of another layout with the same classes, as far as bins are the same."""
+        changed = {
+            "numbers": True,
+            "number_totals": True,
+            "number_invalid": True,
+            "number_beyond": True,
+            "categories": True,
+            "latency": old.latency_edges != new.latency_edges,
+            "stages": old.latency_edges != new.latency_edges,
+            "confidence": old.confidence_edges != new.confidence_edges,
+            "value": old.value_edges != new.value_edges,
+            "outcome_scores": old.scores_outcomes != new.scores_outcomes,
+        }
+        for item in fields(self):
+            if not changed.get(item.name, False):
+                setattr(self, item.name, getattr(before, item.name))
+        for place, name in enumerate(new.numbers.names):
+            if name in old.numbers.names:
+                self._adopt_number(before, old.numbers, new.numbers, name, place)
+        known = dict(zip(old.categories, before.categories, strict=True))
+        for place, (name, own) in enumerate(new.categories.items()):
+            if name in known and old.categories[name].names == own.names:
+                self.categories[place] = known[name]
+
+    def _adopt_number(
+        self, before: Counts, old: Numbers, new: Numbers, name: str, place: int
+    ) -> None:
+        was = old.names.index(name)
+        if old.feature_edges[was] != new.feature_edges[place]:
+            return
+        start, end = new.starts[place], new.missing[place]
+        self.numbers[start : end + 1] = before.numbers[old.starts[was] : old.missing[was] + 1]
+        self.number_totals[place] = before.number_totals[was]
+        self.number_invalid[place] = before.number_invalid[was]
+        self.number_beyond[place] = before.number_beyond[was]
 
     def add(self, other: Counts) -> None:
         """Add counts of the same layout."""
@@ -305,6 +345,10 @@ def _count_numbers(numbers: Numbers, counts: Counts, values: NDArray[np.float64]
     absent = np.isnan(values)
     beyond = np.abs(values) > MAX_MAGNITUDE
     invalid = beyond.sum(axis=0) if beyond.any() else None
+    if numbers.ranges is not None:
+        low, high = numbers.ranges
+        outside = (values < low) | (values > high)
+        counts.number_beyond += (outside & ~beyond).sum(axis=0)
     # Comparing with each edge in turn is faster than a search as long as there are few edges.
     narrow = len(numbers.edges) < 256
     bins = np.zeros(values.shape, dtype=np.uint8 if narrow else np.intp)

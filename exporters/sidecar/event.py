@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct, structs
 
-__all__ = ["MAX_MAGNITUDE", "STATUSES", "WANTED", "Event", "Label", "Reason", "Refusal", "Value"]
+from contract.spec import Limits
+
+__all__ = [
+    "MAX_MAGNITUDE",
+    "STATUSES",
+    "WANTED",
+    "AnyEvent",
+    "BusinessEvent",
+    "Event",
+    "Label",
+    "Measurement",
+    "Reason",
+    "Refusal",
+    "Value",
+    "limited",
+]
 
 MAX_MAGNITUDE: Final = 1e100
 """Numbers beyond this are refused: their sums and squares would overflow and stay infinite."""
@@ -18,6 +33,8 @@ STATUSES: Final = ("success", "error", "rejected")
 
 Value = int | float | str | bool | None
 """A feature's value."""
+
+AnyEvent = TypeVar("AnyEvent", "Event", "Label", "BusinessEvent", "Measurement")
 
 _Number = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
 _Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
@@ -59,6 +76,53 @@ class Label(Struct):
     score: _Number | None = None
 
 
+class BusinessEvent(Struct):
+    """Something that happened to what a model said: a click, a purchase; `count` times."""
+
+    model_name: str
+    event: Annotated[str, Meta(min_length=1)]
+    model_version: str | None = None
+    count: Annotated[int, Meta(ge=1, le=10**9)] = 1
+    timestamp: _Time = None
+
+
+class Measurement(Struct):
+    """A value of a gauge that models.yaml declares, or what is added to a counter."""
+
+    model_name: str
+    metric: str
+    value: _Number
+    model_version: str | None = None
+    labels: dict[str, str] | None = None
+    timestamp: _Time = None
+
+
+def limited(kind: type[AnyEvent], limits: Limits) -> type[AnyEvent]:
+    """The same kind of event with texts and features no longer than the limits."""
+    text = Annotated[str, Meta(max_length=limits.string)]
+    value = int | float | text | bool | None
+    changed: dict[str, Any] = {
+        "model_name": text,
+        "model_version": text | None,
+        "features": Annotated[dict[text, value], Meta(max_length=limits.features)] | None,
+        "prediction": _Number | text | bool | _Probabilities | None,
+        "stages": Annotated[dict[text, _Seconds], Meta(max_length=limits.features)] | None,
+        "trace_id": text | None,
+        "event": Annotated[str, Meta(min_length=1, max_length=limits.string)],
+    }
+    if kind is Event:
+        changed["actual"] = _Number | text | bool | None
+    elif kind is Label:
+        changed["actual"] = _Number | text | bool
+    fields: list[Any] = []
+    for own in structs.fields(kind):
+        if own.name in changed:
+            default: list[Any] = [] if own.required else [own.default]
+            fields.append((own.name, changed[own.name], *default))
+    made: Any = defstruct(kind.__name__, fields, bases=(kind,))
+    return cast("type[AnyEvent]", made)
+
+
 WANTED: Final = {
     "model_name": "text",
     "model_version": "text",
@@ -78,11 +142,17 @@ WANTED: Final = {
     "trace_id": "text",
     "metadata": "an object",
     "score": "a number",
+    "event": "text",
+    "count": "a whole number, 1 or more",
+    "metric": "the name of a metric that models.yaml declares for the model",
+    "value": "a number",
+    "labels": "an object of texts",
+    "labels.*": "text",
 }
 """What a field should hold, as an error says it; `.*` is for what is inside the field."""
 
 
-Reason = Literal["decode", "field", "model", "size", "log"]
+Reason = Literal["auth", "decode", "field", "model", "size", "log"]
 
 
 class Refusal(Struct, frozen=True):

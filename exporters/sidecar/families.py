@@ -9,6 +9,7 @@ from contract import catalog
 from contract.catalog import Metric
 from contract.profile import CONFIDENCE_EDGES, OTHER
 from exporters.expose import (
+    Exemplar,
     Family,
     HistogramSeries,
     Series,
@@ -17,6 +18,7 @@ from exporters.expose import (
     series,
 )
 from exporters.sidecar.counts import RESULTS, Counts, Histogram
+from exporters.sidecar.declared import families as declared_families
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
 from exporters.sidecar.layout import BATCH_EDGES, DELAY_EDGES, STAGES, Layout
@@ -71,15 +73,26 @@ class Exposition:
         """Everything counted up to now. Events are taken in between two models."""
         samples: dict[Metric, Samples] = {metric: [] for metric in _COUNTERS}
         histograms: dict[Metric, Histograms] = {metric: [] for metric in _HISTOGRAMS}
+        exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
         until = 0.0
         for tally in self._intake.tallies:
             until = await breathe(until)
             prepared = self._prepare(tally.layout)
             _fill_samples(tally, prepared, samples)
             _fill_histograms(tally.counts, prepared, histograms)
+            if tally.exemplars:
+                exemplars[tally.layout.model.key] = dict(tally.exemplars)
         return [
             *(Family(metric, own) for metric, own in samples.items()),
-            *(Family(metric, histograms=filled) for metric, filled in histograms.items()),
+            *(
+                Family(
+                    metric,
+                    histograms=filled,
+                    exemplars=exemplars if metric is catalog.INFERENCE_LATENCY else {},
+                )
+                for metric, filled in histograms.items()
+            ),
+            *declared_families(self._intake.declared.values()),
             *self._intake.processes.families([t.layout.model for t in self._intake.tallies]),
             *self._own(),
         ]
@@ -136,6 +149,7 @@ class _Prepared:
     outcome_scores: list[HistogramSeries]
     missing: list[Series]
     invalid: list[Series]
+    beyond: list[tuple[int, Series]]
     categories: list[list[Series]]
     category_invalid: list[Series]
     latency: HistogramSeries
@@ -197,6 +211,14 @@ class _Prepared:
             ],
             missing=each(catalog.FEATURE_MISSING, "feature_name", (*numbers.names, *categories)),
             invalid=each(catalog.FEATURE_INVALID, "feature_name", numbers.names, reason="type"),
+            beyond=[
+                (
+                    place,
+                    series(catalog.FEATURE_INVALID, **own, feature_name=name, reason="range"),
+                )
+                for place, name in enumerate(numbers.names)
+                if name in model.ranges
+            ],
             categories=[
                 each(catalog.FEATURE_CATEGORY, "category", (*known.names, OTHER), feature_name=name)
                 for name, known in categories.items()
@@ -255,6 +277,8 @@ def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Sampl
         fill(catalog.ACTUAL, prepared.actuals, (counts.actual_above, counts.actual_below))
     fill(catalog.FEATURE_MISSING, prepared.missing, counts.missing(layout).values())
     fill(catalog.FEATURE_INVALID, prepared.invalid, counts.number_invalid.tolist())
+    for place, line in prepared.beyond:
+        fill(catalog.FEATURE_INVALID, [line], [int(counts.number_beyond[place])])
     for lines, counted in zip(prepared.categories, counts.categories, strict=True):
         fill(catalog.FEATURE_CATEGORY, lines, counted[:-1].tolist())
     unknown = [int(counted[-2]) for counted in counts.categories]

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
+from contract.spec import Limits
 from exporters.sidecar.body import Decoded, shown
 from exporters.sidecar.columnar import Batch
-from exporters.sidecar.event import Event, Label, Refusal
+from exporters.sidecar.declared import Declared
+from exporters.sidecar.event import BusinessEvent, Event, Label, Measurement, Refusal, limited
 from exporters.sidecar.layout import Layout
-from exporters.sidecar.log.commits import Commits, Work
+from exporters.sidecar.log.commits import Commits, Counted, Work
 from exporters.sidecar.log.memory import MemoryLog
 from exporters.sidecar.process import Processes
 from exporters.sidecar.shape import Shape
 from exporters.sidecar.tally import Tally, note
 
+D = TypeVar("D", BusinessEvent, Measurement)
+
 __all__ = ["REASONS", "Intake", "Outcome", "Refused"]
 
-REASONS: Final = ("decode", "field", "model", "size", "log")
+REASONS: Final = ("auth", "decode", "field", "model", "size", "log")
 
 REMEMBERED: Final = 20
 
@@ -57,6 +61,7 @@ class Intake:
     """All models of this sidecar. `layouts` come in the order of models.yaml."""
 
     layouts: Sequence[Layout]
+    limits: Limits = field(default_factory=Limits)
     rejected: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
     """Refused events and requests, by reason."""
     last_refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -65,23 +70,53 @@ class Intake:
     shapes: dict[str, Shape] = field(default_factory=dict)
     """How the events of each model are decoded, by its name."""
     processes: Processes = field(default_factory=Processes)
+    declared: dict[tuple[str, str], Declared] = field(default_factory=dict)
+    """Business events and own metrics, by model and version."""
+    versions: list[Counted] = field(default_factory=list)
+    """All versions that were ever known, in a list that the log shares: a place in it stays."""
     commits: Commits = field(init=False)
     """Where accepted events go. By default they are counted at once and kept nowhere."""
     _places: dict[Tally, int] = field(default_factory=dict)
     _by_key: dict[tuple[str, str | None], Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.tallies = tuple(Tally(layout) for layout in self.layouts)
-        self.commits = Commits(MemoryLog(retention=DAY, ttl=DAY, wait=60.0), self.tallies)
-        for place, tally in enumerate(self.tallies):
-            self._places[tally] = place
+        self.commits = Commits(MemoryLog(retention=DAY, ttl=DAY, wait=60.0), self.versions)
+        self.follow(self.layouts, self.limits)
+
+    def follow(self, layouts: Sequence[Layout], limits: Limits) -> None:
+        """Take over a models.yaml: what is counted as before keeps its counts.
+
+        A version whose classes are others begins anew, since its labels would be joined with
+        classes of other names. What is no longer in the file is not exposed any more.
+        """
+        before = {tally.layout.model.key: tally for tally in self.tallies}
+        tallies = []
+        for layout in layouts:
+            key = layout.model.key
+            tally = before.get(key)
+            if tally is None or not tally.follow(layout):
+                tally = Tally(layout)
+                self._places[tally] = len(self.versions)
+                self.commits.add(tally)
+            tallies.append(tally)
+            if key in self.declared:
+                self.declared[key].follow(layout.model)
+            else:
+                self.declared[key] = Declared(layout.model)
+        self.layouts, self.tallies = layouts, tuple(tallies)
+        keys = {layout.model.key for layout in layouts}
+        self.declared = {key: own for key, own in self.declared.items() if key in keys}
+        self._by_key = {}
+        for tally in tallies:
             name, version = tally.layout.model.key
             self._by_key[name, version] = tally
             self._by_key[name, None] = tally
-        self.shapes = {
-            name: Shape([layout for layout in self.layouts if layout.model.name == name])
-            for name in {own.model.name: None for own in self.layouts}
-        }
+        self.limits = limits
+        kind = limited(Event, limits)
+        # In place, since readers hold it.
+        self.shapes.clear()
+        for name in {own.model.name: None for own in layouts}:
+            self.shapes[name] = Shape([own for own in layouts if own.model.name == name], kind)
 
     @property
     def accepted(self) -> int:
@@ -133,6 +168,46 @@ class Intake:
             else:
                 parts.setdefault(self._places[tally], []).append(label)
         return self._finish(decoded, path, Work((), [*parts.items()]), refusals)
+
+    def take_business(self, decoded: Decoded[BusinessEvent], path: str = "") -> Outcome:
+        """Count business events."""
+        return self._take_declared(
+            decoded, path, lambda own, event: own.refuses_event(event), Declared.take_event
+        )
+
+    def take_measurements(self, decoded: Decoded[Measurement], path: str = "") -> Outcome:
+        """Take values of the models' own metrics."""
+        return self._take_declared(
+            decoded, path, lambda own, measured: own.refuses(measured), Declared.take
+        )
+
+    def _take_declared(
+        self,
+        decoded: Decoded[D],
+        path: str,
+        refuses: Callable[[Declared, D], list[tuple[str, str]]],
+        take: Callable[[Declared, D], None],
+    ) -> Outcome:
+        refusals = list(decoded.refusals)
+        accepted = 0
+        for index, event in zip(decoded.indices, decoded.events, strict=True):
+            key = (event.model_name, event.model_version)
+            tally = self._by_key.get(key)
+            if tally is None:
+                refusals.append(self._unknown(index, key))
+                continue
+            declared = self.declared[tally.layout.model.key]
+            if problems := refuses(declared, event):
+                refusals.append(Refusal(index, "field", tuple(problems)))
+            else:
+                take(declared, event)
+                accepted += 1
+        self.commits.accepted += accepted
+        for name, count in decoded.ignored.items():
+            note(self.ignored_fields, name, count)
+        refusals.sort(key=lambda refusal: refusal.index or 0)
+        self._refuse(refusals, path)
+        return Outcome(accepted, refusals, decoded.single)
 
     def refuse(self, refusal: Refusal, path: str = "") -> None:
         """Count and remember a request of which nothing was taken."""

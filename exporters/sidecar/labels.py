@@ -45,6 +45,10 @@ class Labelled:
         self.model_name, self.model_version = layout.model.key
         self.fingerprint = _fingerprint(layout)
 
+    def follow(self, layout: Layout) -> None:
+        """Count on another layout with the same classes from now on."""
+        self.layout, self.fingerprint = layout, _fingerprint(layout)
+
     def entries_of(self, events: Sequence[Event], arrived: float) -> Entries:
         """The entries of events, shape [events]."""
         entries = np.zeros(len(events), ENTRY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
@@ -17,7 +17,7 @@ from contract.profile import (
     Profile,
     category_of,
 )
-from contract.spec import Model
+from contract.spec import FeatureRange, Limits, Model
 
 __all__ = [
     "BATCH_EDGES",
@@ -84,10 +84,14 @@ class Numbers:
     size: int
     packing: Struct
     """One row of values as bytes."""
+    ranges: NDArray[np.float64] | None = None
+    """The least and the largest valid values, shape [2, features]; None where all are valid."""
 
     @classmethod
-    def of(cls, features: Mapping[str, NumericBins]) -> Numbers:
-        """Lay out the numeric features of a profile."""
+    def of(
+        cls, features: Mapping[str, NumericBins], ranges: Mapping[str, FeatureRange] | None = None
+    ) -> Numbers:
+        """Lay out the numeric features of a profile, with those `ranges` that are theirs."""
         edges = tuple(bins.edges for bins in features.values())
         table = np.full((max(map(len, edges), default=0), len(edges)), np.inf)
         for column, own in enumerate(edges):
@@ -96,7 +100,21 @@ class Numbers:
         ends = np.cumsum(widths, dtype=np.intp)
         size = int(ends[-1]) if len(ends) else 0
         packing = Struct(f"{len(edges)}d")
-        return cls(tuple(features), edges, table, ends - widths, ends - 1, size, packing)
+        names = tuple(features)
+        bounds = _bounds(names, ranges or {})
+        return cls(names, edges, table, ends - widths, ends - 1, size, packing, bounds)
+
+
+def _bounds(names: Sequence[str], ranges: Mapping[str, FeatureRange]) -> NDArray[np.float64] | None:
+    if not ranges.keys() & set(names):
+        return None
+    found = [ranges.get(name) for name in names]
+    return np.array(
+        [
+            [-np.inf if own is None or own.min is None else own.min for own in found],
+            [np.inf if own is None or own.max is None else own.max for own in found],
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,13 @@ class Categories:
     def of(cls, names: tuple[str, ...]) -> Categories:
         """Number the names in their order."""
         return cls(names, {name: place for place, name in enumerate(names)}, len(names))
+
+    @classmethod
+    def most(cls, bins: CategoryBins, limit: int) -> Categories:
+        """At most `limit` of the names of a profile: those that were most frequent in training."""
+        counts = dict(zip(bins.categories, bins.counts, strict=False))
+        kept = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
+        return cls.of(tuple(name for name in bins.categories if name in kept))
 
     def place(self, value: float | str | bool) -> int:
         """Where a value counts."""
@@ -140,13 +165,16 @@ class Layout:
     """The features in the order of the profile, for rows that come without names."""
 
     @classmethod
-    def of(cls, model: Model, profile: Profile | None) -> Layout:
+    def of(cls, model: Model, profile: Profile | None, limits: Limits | None = None) -> Layout:
         """The layout of a model version, with the profile that models.yaml gives it."""
+        limits = limits or Limits()
         classifies = model.task != "regression"
         features = profile.features if profile else {}
         output = profile.prediction if profile else None
         confidence = profile.confidence if profile else None
-        classes = output.categories if classifies and isinstance(output, CategoryBins) else ()
+        classes = Categories.of(())
+        if classifies and isinstance(output, CategoryBins):
+            classes = Categories.most(output, limits.classes)
         edges = output.edges if not classifies and isinstance(output, NumericBins) else None
         promised = {pair.threshold.seconds for pair in model.slo.latency}
         return cls(
@@ -154,17 +182,18 @@ class Layout:
             classifies=classifies,
             latency_edges=_latency_edges(promised),
             confidence_edges=confidence.edges if confidence else CONFIDENCE_EDGES,
-            classes=Categories.of(classes),
+            classes=classes,
             value_edges=edges,
             numbers=Numbers.of(
-                {name: bins for name, bins in features.items() if isinstance(bins, NumericBins)}
+                {name: bins for name, bins in features.items() if isinstance(bins, NumericBins)},
+                model.ranges,
             ),
             categories={
-                name: Categories.of(bins.categories)
+                name: Categories.most(bins, limits.categories)
                 for name, bins in features.items()
                 if isinstance(bins, CategoryBins)
             },
-            notes=_notes(profile, classifies, known=bool(classes or edges)),
+            notes=_notes(model, profile, limits, known=bool(classes.names or edges)),
             features=frozenset(features),
             columns=tuple(features),
         )
@@ -180,8 +209,23 @@ class Layout:
         return bool(self.classes.names)
 
 
-def _notes(profile: Profile | None, classifies: bool, *, known: bool) -> tuple[str, ...]:
+def _notes(
+    model: Model, profile: Profile | None, limits: Limits, *, known: bool
+) -> tuple[str, ...]:
+    classifies = model.task != "regression"
     notes = []
+    for what, bins, limit in (
+        ("classes", profile.prediction if profile else None, limits.classes),
+        *((f, b, limits.categories) for f, b in (profile.features if profile else {}).items()),
+    ):
+        if isinstance(bins, CategoryBins) and len(bins.categories) > limit:
+            notes.append(f"{what}: {limit} of {len(bins.categories)} are told apart by the limits")
+    features = profile.features if profile else {}
+    notes += [
+        f"ranges: {name} is no numeric feature of the profile"
+        for name in model.ranges
+        if not isinstance(features.get(name), NumericBins)
+    ]
     if profile is None:
         notes.append("no profile: features are not counted")
     if not known:

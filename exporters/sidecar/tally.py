@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.profile import OTHER
+from exporters.expose import Exemplar
 from exporters.sidecar.body import shown
 from exporters.sidecar.counts import Counts, Rows, count_rows
 from exporters.sidecar.event import WANTED, Event, Label
@@ -27,6 +29,9 @@ FOLD_AT = 1_000
 
 MAX_NAMES = 50
 
+MAX_TRACE = 100
+"""Characters of a trace id that is shown; OpenMetrics has room for 128 with the label's name."""
+
 
 class Tally:
     """What is counted of one model version."""
@@ -38,6 +43,8 @@ class Tally:
         self.ignored: Counter[str] = Counter()
         """Features that the profile does not know, by name; at most MAX_NAMES names."""
         self._counts = Counts.zero(layout)
+        self.exemplars: dict[int, Exemplar] = {}
+        """The last trace of each bucket of latency."""
         self._arrived: list[Event] = []
         self._waiting: list[Rows] = []
         self._waits = 0
@@ -85,6 +92,22 @@ class Tally:
         kinds |= {type(event.actual) for event in events}
         return not kinds <= {float, type(None)}
 
+    def follow(self, layout: Layout) -> bool:
+        """Count on another layout from now on; whether that can be.
+
+        It cannot where the classes differ. Counts whose bins differ begin at 0 again.
+        """
+        if self.layout.classes.names != layout.classes.names:
+            return False
+        if self.layout.classifies != layout.classifies:
+            return False
+        counts = Counts.zero(layout)
+        counts.adopt(self.counts, self.layout, layout)
+        self.layout, self._counts = layout, counts
+        self.labelled.follow(layout)
+        self.exemplars = {}
+        return True
+
     def take(self, events: Sequence[Event]) -> None:
         """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
@@ -108,10 +131,20 @@ class Tally:
         """Take the fields out of events while those are in the processor's cache."""
         events, self._arrived = self._arrived, []
         rows = Rows.of(self.layout, events)
+        if rows.present("trace_id"):
+            self._take_exemplars(rows)
         for name, count in rows.ignored.items():
             note(self.ignored, name, count)
         self._waiting.append(rows)
         self._waits += rows.size
+
+    def _take_exemplars(self, rows: Rows) -> None:
+        now = time.time()
+        traces, seconds = rows.column("trace_id"), rows.column("latency_seconds")
+        for trace, latency in zip(traces, seconds, strict=True):
+            if trace is not None and latency is not None and len(trace) <= MAX_TRACE:
+                place = bisect_left(self.layout.latency_edges, latency)
+                self.exemplars[place] = Exemplar(trace, latency, now)
 
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels: the `rows` of `joined` that are of this version."""

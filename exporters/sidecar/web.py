@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import hmac
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from contract.spec import Limits
 from exporters.sidecar.arrow import ARROW, MissingPyarrowError, read_arrow_table
 from exporters.sidecar.body import BodyError, Decoded, Reader
 from exporters.sidecar.columnar import Batch, read_json_table, read_table
-from exporters.sidecar.event import Event, Label, Reason, Refusal
+from exporters.sidecar.event import (
+    BusinessEvent,
+    Event,
+    Label,
+    Measurement,
+    Reason,
+    Refusal,
+)
 from exporters.sidecar.intake import Intake, Outcome
 from exporters.sidecar.log.batch import LogError
 from exporters.sidecar.process import read_report
+from exporters.sidecar.shape import Shape
 from exporters.sidecar.status import prefers_html, read_status, render_html
 from exporters.sidecar.wire import Answer, Direct, Headers
 
-__all__ = ["MAX_BODY", "MAX_ERRORS", "Web"]
+__all__ = ["MAX_BODY", "MAX_ERRORS", "Guard", "Web"]
 
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of one request."""
@@ -34,7 +46,7 @@ MAX_ERRORS: Final = 100
 
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
-T = TypeVar("T", Event, Label)
+T = TypeVar("T", Event, Label, BusinessEvent, Measurement)
 
 
 Take = Callable[[Decoded[T], str], Outcome]
@@ -44,13 +56,32 @@ Take = Callable[[Decoded[T], str], Outcome]
 class Web:
     """The ways in and out over HTTP of one sidecar."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, guard: Guard | None = None) -> None:
         self._intake = intake
-        events, labels = Reader(Event, intake.shapes), Reader(Label)
-        self._posts = (
-            _Predictions("/v1/predictions", intake, events, intake.take_predictions),
-            _Post[Label]("/v1/labels", intake, labels, intake.take_labels),
+        self._guard = guard or Guard("")
+        limits = intake.limits
+        self._events = _Predictions("/v1/predictions", intake, Event, limits)
+        self._labels = _Post("/v1/labels", intake, Label, limits, intake.take_labels)
+        self._business = _Post(
+            "/v1/business",
+            intake,
+            BusinessEvent,
+            limits,
+            intake.take_business,
         )
+        self._metrics = _Post(
+            "/v1/metrics",
+            intake,
+            Measurement,
+            limits,
+            intake.take_measurements,
+        )
+        self._posts = (self._events, self._labels, self._business, self._metrics)
+
+    def follow(self) -> None:
+        """Take over the limits that the intake has now."""
+        for post in self._posts:
+            post.limit(self._intake.limits)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, for Starlette."""
@@ -62,9 +93,12 @@ class Web:
 
     def directs(self) -> dict[str, Direct]:
         """The POSTs that are answered without Starlette where they are plain, by path."""
-        return {
-            post.path: Direct(lambda _: True, post.answer_direct, MAX_BODY) for post in self._posts
-        }
+        return {post.path: Direct(self._admits, post.answer_direct) for post in self._posts}
+
+    def _admits(self, headers: Headers, length: int) -> bool:
+        return length <= self._events.limits.body and self._guard.admits(
+            headers.get(b"authorization", b"")
+        )
 
     async def _status(self, request: Request) -> Response:
         found = read_status(self._intake)
@@ -77,11 +111,22 @@ class Web:
 class _Post(Generic[T]):
     """Where events of one kind arrive."""
 
-    def __init__(self, path: str, intake: Intake, reader: Reader[T], take: Take[T]) -> None:
+    def __init__(
+        self, path: str, intake: Intake, kind: type[T], limits: Limits, take: Take[T]
+    ) -> None:
         self.path = path
         self._intake = intake
-        self._reader: Reader[T] = reader
+        self._kind: type[T] = kind
         self._take: Take[T] = take
+        self.limit(limits)
+
+    def limit(self, limits: Limits) -> None:
+        """Take bodies within these limits from now on."""
+        self.limits = limits
+        self._reader: Reader[T] = Reader(self._kind, self._shapes(), limits)
+
+    def _shapes(self) -> Mapping[str, Shape] | None:
+        return None
 
     def answer(self, body: bytes, kind: str) -> Answer | Awaitable[Answer]:
         """What is said to a body with this Content-Type."""
@@ -114,7 +159,11 @@ class _Post(Generic[T]):
 
         async def post(request: Request) -> Response:
             try:
-                body = await _read_body(request)
+                body = await _read_body(request, self.limits.body)
+            except UnknownEncodingError as error:
+                refusal = Refusal(None, "decode", (("", str(error)),))
+                self._intake.refuse(refusal, self.path)
+                return _response(_answer(415, None, [refusal]))
             except BodyError as error:
                 response = _response(self._refuse(error))
                 if error.too_large and _announced(request) not in range(DROPPED):
@@ -150,12 +199,18 @@ class _Post(Generic[T]):
 class _Predictions(_Post[Event]):
     """Where prediction events arrive, in all their forms."""
 
+    def __init__(self, path: str, intake: Intake, kind: type[Event], limits: Limits) -> None:
+        super().__init__(path, intake, kind, limits, intake.take_predictions)
+
+    def _shapes(self) -> Mapping[str, Shape]:
+        return self._intake.shapes
+
     def _read(self, body: bytes, kind: str) -> Decoded[Event] | Batch:
         if kind == ARROW:
-            table = read_arrow_table(body)
+            table = read_arrow_table(body, self._reader.limits)
         # A single event with that text in it is found out by reading it.
         elif body[:1] == b"{" and b'"columns"' in body and kind not in NDJSON:
-            found = read_json_table(body)
+            found = read_json_table(body, self._reader.limits)
             if found is None:
                 return super()._read(body, kind)
             table = found
@@ -179,7 +234,7 @@ def _reported(path: str, intake: Intake) -> Route:
 
     async def post(request: Request) -> Response:
         try:
-            report = read_report(await _read_body(request))
+            report = read_report(await _read_body(request, MAX_BODY))
         except (BodyError, ValueError) as error:
             refusal = Refusal(None, "field", (("", str(error)),))
             intake.refuse(refusal, path)
@@ -196,19 +251,79 @@ def _reported(path: str, intake: Intake) -> Route:
     return Route(path, post, methods=["POST"])
 
 
-async def _read_body(request: Request) -> bytes:
-    """The body, read no further than MAX_BODY. Raises BodyError when it is longer."""
-    too_large = BodyError(f"is larger than {MAX_BODY} bytes; send smaller batches", too_large=True)
-    if _announced(request) > MAX_BODY:
+class UnknownEncodingError(ValueError):
+    """A Content-Encoding that is not read here."""
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    """The body, unpacked, read no further than `limit`. Raises BodyError when it is longer."""
+    too_large = BodyError(f"is larger than {limit} bytes; send smaller batches", too_large=True)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip"}:
+        raise UnknownEncodingError(f"Content-Encoding {encoding[:50]!r} is not read here; use gzip")
+    if _announced(request) > limit:
         raise too_large
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY:
+        if size > limit:
             raise too_large
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if encoding == "identity":
+        return body
+    unpacked = _unpack(body, limit)
+    if len(unpacked) > limit:
+        raise too_large
+    return unpacked
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    """The content of gzip, no further than one byte beyond the limit. Raises BodyError."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacking.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BodyError(f"is no gzip: {error}") from None
+    if len(unpacked) <= limit and (not unpacking.eof or unpacking.unused_data):
+        raise BodyError("is no gzip: it ends early, or something follows it")
+    return unpacked
+
+
+class Guard:
+    """Lets only those write who send the token; everybody where it is empty."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def admits(self, authorization: bytes) -> bool:
+        """Whether an Authorization header has the token."""
+        if not self.token:
+            return True
+        scheme, _, given = authorization.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(
+            given.strip(), self.token.encode()
+        )
+
+    def wrap(self, application: ASGIApp, intake: Intake) -> ASGIApp:
+        """The application, which answers writing without the token with 401."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+                return await application(scope, receive, send)
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if self.admits(given):
+                return await application(scope, receive, send)
+            message = "needs the token of the sidecar: Authorization: Bearer TOKEN"
+            refusal = Refusal(None, "auth", (("", message),))
+            intake.refuse(refusal, scope["path"][:100])
+            response = _response(_answer(401, None, [refusal]))
+            # The body is not read, so nothing else can come on this connection.
+            response.headers.update({"WWW-Authenticate": "Bearer", "Connection": "close"})
+            return await response(scope, receive, send)
+
+        return guarded
 
 
 def _announced(request: Request) -> int:

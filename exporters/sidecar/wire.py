@@ -36,14 +36,13 @@ Headers = Mapping[bytes, bytes]
 class Direct(NamedTuple):
     """A POST that is answered directly.
 
-    `admits` says whether a request may be; else it goes the usual way. `answer` gets the body and
+    `admits` says by the headers and the length of the body whether a request may be; else it goes
+    the usual way. `answer` gets the body and
     the headers. When it raises, the answer is 500.
     """
 
-    admits: Callable[[Headers], bool]
+    admits: Callable[[Headers, int], bool]
     answer: Callable[[bytes, Headers], Answer | Awaitable[Answer]]
-    limit: int
-    """The longest body, in bytes."""
 
 
 _NOT_PLAIN: Final = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
@@ -97,9 +96,8 @@ class DirectProtocol(HttpToolsProtocol):
         self._sent = headers
         return (
             length.isdigit()
-            and int(length) <= direct.limit
             and _NOT_PLAIN.isdisjoint(headers)
-            and direct.admits(headers)
+            and direct.admits(headers, int(length))
         )
 
     def on_body(self, body: bytes) -> None:

@@ -135,8 +135,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a model that is a word": (
         "models: [a]\n",
         (
-            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, drift, framework, gpu, "
-            "name, profile, serving, slo, task, team, trained_at, version"
+            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, business, drift, "
+            "framework, gpu, metrics, name, profile, ranges, serving, slo, task, team, trained_at, version"
         ),
     ),
     "a version that YAML shortens": (

@@ -108,7 +108,7 @@ class Commits:
     def __init__(
         self,
         store: Log,
-        versions: Sequence[Counted],
+        versions: list[Counted],
         *,
         sampling: float = 1.0,
         clock: Callable[[], float] = time.time,
@@ -133,6 +133,7 @@ class Commits:
         be written before they are acknowledged."""
         self._store = store
         self._versions = versions
+        self._known = [own.labelled for own in versions]
         self._sampling = sampling
         self._clock = clock
         self._works: list[Work] = []
@@ -145,7 +146,7 @@ class Commits:
 
     def open(self) -> None:
         """Open the log, and count what it holds beyond the counts of its checkpoint."""
-        checkpoint, replayed = self._store.open([own.labelled for own in self._versions])
+        checkpoint, replayed = self._store.open(self._known)
         packed = unpack(checkpoint) if checkpoint else {}
         for own in self._versions:
             labelled = own.labelled
@@ -159,6 +160,11 @@ class Commits:
                 self._versions[part.version].take(part.events)
             if part.joined is not None:
                 self._settle([part.joined])
+
+    def add(self, own: Counted) -> None:
+        """Know one more version from now on; its place is the last one."""
+        self._versions.append(own)
+        self._known.append(own.labelled)
 
     def submit(self, work: Work) -> asyncio.Future[None] | None:
         """Have work written and counted; the future is done then, or fails with LogError.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from contract.spec import Spec
@@ -15,7 +14,7 @@ from exporters.sidecar.log.sqlite import FILE, SqliteLog
 __all__ = ["open_log", "open_source"]
 
 
-def open_log(spec: Spec, folder: Path, versions: Sequence[Counted]) -> Commits:
+def open_log(spec: Spec, folder: Path, versions: list[Counted]) -> Commits:
     """Open the log and count what it holds beyond its last checkpoint. Raises LogError."""
     commits = Commits(_store(spec, folder), versions, sampling=spec.sidecar.log.sampling)
     commits.open()

@@ -94,10 +94,17 @@ class PostgresLog:
         self._sequence = 0
         self._waits = 0
 
+    def _place_of(self, model: str, version: str, other: int) -> int:
+        """The place of a version, or `other`; versions may come to be known later."""
+        if len(self._places) != len(self._versions):
+            self._places = {
+                (own.model_name, own.model_version): n for n, own in enumerate(self._versions)
+            }
+        return self._places.get((model, version), other)
+
     def open(self, versions: Sequence[Version]) -> tuple[bytes | None, Iterable[Replayed]]:
         """Connect and make the tables; nothing is replayed."""
         self._versions = versions
-        self._places = {(own.model_name, own.model_version): n for n, own in enumerate(versions)}
 
         def create(db: psycopg.Cursor[Any]) -> None:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
@@ -293,7 +300,7 @@ class PostgresLog:
             if key not in predictions:
                 continue
             name, predicted, value, text, score = predictions[key]
-            place_of = self._places.get((model, name), version)
+            place_of = self._place_of(model, name, version)
             joined.versions[place] = place_of
             joined.values[place] = self._versions[place_of].value_of(value, text)
             joined.scores[place] = np.nan if score is None else score
@@ -326,7 +333,7 @@ class PostgresLog:
         self._waits = row[0] if row else 0
         # Once more: a label and its prediction that came at the same moment did not see each other.
         return [
-            self._join(db, model, self._places.get((model, version), 0), labels, missing=UNMATCHED)
+            self._join(db, model, self._place_of(model, version, 0), labels, missing=UNMATCHED)
             for (model, version), labels in by_version.items()
         ]
 

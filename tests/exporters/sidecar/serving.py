@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import ssl
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 
 from contract.profile import Profile, build_profile, write_profile
-from tests.processes import Running, free_port, http, running
+from tests.processes import Running, eventually, free_port, running
 
 __all__ = [
     "CLASSES",
@@ -39,6 +40,11 @@ models:
     trained_at: 2026-10-01
     profile: profiles/mail.json
     slo: {latency: [{threshold: 123ms, target: 99%}, {threshold: 250ms, target: 50%}]}
+    ranges: {length: {min: 0, max: 1000}}
+    business: [{name: ctr, numerator: click, denominator: impression}]
+    metrics:
+      - {name: cache_entries, type: gauge, help: Entries of the cache.}
+      - {name: retries, type: counter, help: Retries by cause., labels: {cause: [timeout, reset]}}
   - name: mail
     version: "2"
     task: binary_classification
@@ -169,19 +175,24 @@ def short(line: str) -> str | None:
 
 
 @contextmanager
-def running_sidecar(spec: Path, *, options: Sequence[str] = ()) -> Iterator[Sidecar]:
-    """Start a sidecar of a models.yaml; it must stop with exit status 0."""
-    url = f"http://127.0.0.1:{free_port()}"
+def running_sidecar(
+    spec: Path, *, options: Sequence[str] = (), tls: ssl.SSLContext | None = None
+) -> Iterator[Sidecar]:
+    """Start a sidecar of a models.yaml; it must stop with exit status 0. `tls` trusts it."""
+    listen = f"127.0.0.1:{free_port()}"
+    url = f"https://{listen}" if tls else f"http://{listen}"
     command = [sys.executable, "-m", "exporters.sidecar", "serve", "--models", str(spec)]
     with (
         tempfile.TemporaryDirectory(prefix="sidecar-") as data,
         running(
-            [*command, "--listen", url.removeprefix("http://"), "--data-dir", data, *options],
-            ready_url=f"{url}/readyz",
+            [*command, "--listen", listen, "--data-dir", data, *options],
+            ready_url=None if tls else f"{url}/readyz",
             exits_with=0,
         ) as process,
-        http() as client,
+        httpx.Client(trust_env=False, timeout=10, verify=tls or True) as client,
     ):
+        if tls:
+            eventually(lambda: client.get(f"{url}/readyz").status_code == 200)
         yield Sidecar(url, client, process)
 
 

@@ -71,7 +71,7 @@ SERIES = {
     "every category": (
         "ml_feature_category_total", "category", {"de", "fr", "it", "true", "false", "other"}
     ),
-    "every reason": ("ml_feature_invalid_total", "reason", {"type", "category"}),
+    "every reason": ("ml_feature_invalid_total", "reason", {"type", "category", "range"}),
     "every result": (
         "ml_labels_total", "result", {"matched", "unmatched", "duplicate", "late"}
     ),

@@ -189,7 +189,7 @@ def test_odd_values_do_not_keep_others_from_being_written() -> None:
 
 
 def commits(folder: Path, intake: Intake, **more: Any) -> Commits:
-    made = Commits(open_log(folder), intake.tallies, **more)
+    made = Commits(open_log(folder), intake.versions, **more)
     made.open()
     return made
 

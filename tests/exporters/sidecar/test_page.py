@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 from msgspec.structs import fields
 
-from exporters.sidecar.body import MAX_EVENTS
+from contract.spec import Limits
 from exporters.sidecar.event import Event
-from exporters.sidecar.web import MAX_BODY, MAX_ERRORS
+from exporters.sidecar.web import MAX_ERRORS
 from tests.exporters.sidecar.serving import Sidecar, running_sidecar
 from tests.processes import ROOT
 
@@ -49,8 +49,8 @@ def test_its_answer_is_one_that_the_sidecar_gives(sidecar: Sidecar) -> None:
 
 
 NUMBERS = {
-    "the limit of a body": f"{MAX_BODY // 2**20} MiB",
-    "the limit of a batch": f"{MAX_EVENTS:,} events",
+    "the limit of a body": f"{Limits().body // 2**20} MiB",
+    "the limit of a batch": f"{Limits().events:,} events",
     "the errors of an answer": f"first {MAX_ERRORS} errors",
 }
 

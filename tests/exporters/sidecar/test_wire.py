@@ -137,7 +137,7 @@ def slow() -> Iterator[int]:
         return PlainTextResponse("page")
 
     port = free_port()
-    protocol = direct_protocol({"/later": Direct(lambda _: True, answer, 100)})  # type: ignore[arg-type]
+    protocol = direct_protocol({"/later": Direct(lambda _, length: length <= 100, answer)})  # type: ignore[arg-type]
     config = uvicorn.Config(
         Starlette(routes=[Route("/page", page)]), port=port, http=protocol, log_config=None
     )
