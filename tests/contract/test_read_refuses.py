@@ -136,7 +136,8 @@ REFUSED: dict[str, tuple[str, str]] = {
         "models: [a]\n",
         (
             "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, business, drift, "
-            "framework, gpu, metrics, name, profile, ranges, serving, slo, task, team, trained_at, version"
+            "framework, gpu, metrics, name, profile, ranges, serving, slo, task, team, "
+            "trained_at, version"
         ),
     ),
     "a version that YAML shortens": (
