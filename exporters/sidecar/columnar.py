@@ -260,7 +260,10 @@ def _as_batch(table: Table, layout: Layout, limits: Limits) -> Batch | None:
             return None
         columns[_PLACES[name]] = values
     rows = Rows(table.size, columns)
-    if not _take_features(rows, table.nested.get("features", {}), layout, limits):
+    # Without any, features were not told of; with none among them, all of them are missing.
+    if "features" in table.nested and not _take_features(
+        rows, table.nested["features"], layout, limits
+    ):
         return None
     ignored = Counter(dict.fromkeys(table.columns.keys() - _PLACES.keys(), table.size))
     return Batch((table.model_name, table.model_version), rows, ignored)
@@ -305,17 +308,18 @@ def _within(numbers: Floats, low: float, high: float = MAX_MAGNITUDE) -> bool:
 
 def _too_long(values: Any, limits: Limits) -> bool:
     """Whether one of the values is a text that rows would be refused for."""
-    texts = (value for value in values if isinstance(value, str))
-    return isinstance(values, list) and max(map(len, texts), default=0) > limits.string
+    if not isinstance(values, list):
+        return False
+    # Texts repeat: there are fewer different ones to be measured.
+    texts = [value for value in set(values) if isinstance(value, str)]
+    return max(map(len, texts), default=0) > limits.string
 
 
 def _take_features(
     rows: Rows, features: Mapping[str, Column], layout: Layout, limits: Limits
 ) -> bool:
     """Put the features into the rows; whether none of them is of a type that must be refused."""
-    if not features:
-        return True
-    if len(features) > limits.features or max(map(len, features)) > limits.string:
+    if len(features) > limits.features or max(map(len, features), default=0) > limits.string:
         return False
     rows.features = rows.size
     names = layout.numbers.names
