@@ -24,7 +24,9 @@ from contract.profile import build_profile, write_profile
 from tests.processes import free_port
 
 FEATURES: Final = [f"feature_{place:02d}" for place in range(20)]
+OTHERS: Final = ("prediction", "confidence", "latency_seconds")
 SECONDS: Final = 1.5
+ARROW: Final = "application/vnd.apache.arrow.stream"
 
 MODELS: Final = """\
 models:
@@ -37,7 +39,7 @@ clocked: dict[str, list[float]] = {}
 
 def main() -> None:
     """Run the benchmark."""
-    harness.require("prometheus_client")
+    harness.require("prometheus_client", "pyarrow", "simdjson")
     harness.stay_on(1)
     made = random.Random(1)
     rows = [_event(made) for _ in range(1000)]
@@ -68,12 +70,17 @@ def main() -> None:
         cases = [
             case("JSON rows by 100", posts(batches), 100, rows_beside, 300_000),
             case("single events", posts(singles), 1, single_beside, 15_000),
+            case("columnar JSON by 1,000", posts([_columns(rows)]), 1000, rows_beside, 1_000_000),
+            case("Arrow by 1,000", posts([_arrow(rows)], ARROW), 1000, rows_beside, 2_000_000),
             case("NDJSON by 100", posts(lines, "application/x-ndjson"), 100, rows_beside, None),
         ]
         harness.run(
             "ingest",
             cases,
-            packages=["msgspec", "numpy", "uvicorn", "uvloop", "httptools", "prometheus-client"],
+            packages=[
+                *("msgspec", "numpy", "pysimdjson", "pyarrow"),
+                *("uvicorn", "uvloop", "httptools", "prometheus-client"),
+            ],
             notes={"events_per_second_by_the_clock": clocked, "features": len(FEATURES)},
         )
 
@@ -87,6 +94,26 @@ def _event(made: random.Random) -> dict[str, Any]:
         "confidence": round(made.uniform(0.5, 1), 3),
         "latency_seconds": round(made.expovariate(20), 5),
     }
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> bytes:
+    columns = {name: [row[name] for row in rows] for name in OTHERS}
+    features = {name: [row["features"][name] for row in rows] for name in FEATURES}
+    head = {"model_name": "fraud", "model_version": "1"}
+    return json.dumps({**head, "columns": {"features": features, **columns}}).encode()
+
+
+def _arrow(rows: Sequence[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+
+    columns = {name: [row[name] for row in rows] for name in OTHERS}
+    table = pa.table({"features": [row["features"] for row in rows], **columns})
+    table = table.replace_schema_metadata({"model_name": "fraud", "model_version": "1"})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def _write_spec(folder: Path, rows: Sequence[dict[str, Any]]) -> None:

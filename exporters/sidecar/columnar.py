@@ -323,7 +323,7 @@ def _take_features(
         return False
     rows.features = rows.size
     names = layout.numbers.names
-    values = np.full((rows.size, len(names)), np.nan)
+    values = np.full((len(names), rows.size), np.nan)
     invalid = np.zeros(len(names), dtype=np.int64)
     for place, name in enumerate(names):
         column = features.get(name)
@@ -341,8 +341,8 @@ def _take_features(
             invalid[place] = sum(
                 not ok and v is not None for v, ok in zip(found, good, strict=True)
             )
-        values[:, place] = numbers
-    rows.numbers, rows.invalid = values, invalid
+        values[place] = numbers
+    rows.numbers, rows.invalid = values.T, invalid
     for name in layout.categories:
         found = features[name].values() if name in features else [None] * rows.size
         if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):

@@ -38,7 +38,7 @@ RESULTS: Final = ("matched", "unmatched", "duplicate", "late")
 Counted = NDArray[np.int64]
 _NAN: Final = float("nan")
 
-BINNED: Final = 1_000
+BINNED: Final = 2_000
 """Rows that are binned together."""
 
 _NUMBERS: Final = frozenset({int, float, type(None)})
@@ -304,7 +304,9 @@ def count_rows(layout: Layout, rows: Rows) -> Counts:
     if not rows.features:
         return counts
     if width := len(layout.numbers.names):
-        values = np.frombuffer(rows.numbers).reshape(rows.features, width)
+        values = rows.numbers
+        if isinstance(values, bytes):
+            values = np.frombuffer(values).reshape(rows.features, width)
         invalid = _zeros(width) if rows.invalid is None else rows.invalid
         for start in range(0, rows.features, BINNED):
             # In slices, since a table of all values and bins would take much memory.
@@ -341,31 +343,32 @@ def _count_stages(layout: Layout, counts: Counts, found: Iterable[dict[str, floa
 
 
 def _count_numbers(numbers: Numbers, counts: Counts, values: NDArray[np.float64]) -> None:
-    """Count `values`, shape [rows, features]; NaN counts as missing."""
-    absent = np.isnan(values)
-    beyond = np.abs(values) > MAX_MAGNITUDE
-    invalid = beyond.sum(axis=0) if beyond.any() else None
-    if numbers.ranges is not None:
-        low, high = numbers.ranges
-        outside = (values < low) | (values > high)
-        counts.number_beyond += (outside & ~beyond).sum(axis=0)
-    # Comparing with each edge in turn is faster than a search as long as there are few edges.
-    narrow = len(numbers.edges) < 256
-    bins = np.zeros(values.shape, dtype=np.uint8 if narrow else np.intp)
-    for edges in numbers.edges:
-        above = values > edges
-        bins += above.view(np.uint8) if narrow else above
-    places = bins + numbers.starts
-    if invalid is not None:
-        absent |= beyond
-    if absent.any():
-        places = np.where(absent, numbers.missing, places)
-        values = np.where(absent, 0.0, values)
-    counts.numbers += np.bincount(places.ravel(), minlength=numbers.size)
-    counts.number_totals += values.sum(axis=0)
-    if invalid is not None:
-        counts.numbers[numbers.missing] -= invalid
-        counts.number_invalid += invalid
+    """Count `values`, shape [rows, features]; NaN counts as missing.
+
+    Sorted values need one short search for each edge, and NumPy sorts with vector instructions:
+    that takes half the time of comparing every value with every edge, and a fifth of searching the
+    edges for every value. NaN comes last.
+    """
+    columns = np.array(values.T, order="C")
+    columns.sort(axis=1)
+    upto = np.array(
+        [
+            column.searchsorted(cuts, side="right")
+            for column, cuts in zip(columns, numbers.cuts, strict=True)
+        ]
+    )
+    below, within, numeric = upto[:, 0], upto[:, -4], upto[:, -3]
+    counts.numbers[numbers.places] += np.diff(upto[:, :-3], axis=1)[numbers.bins]
+    counts.numbers[numbers.missing] += len(values) - numeric
+    counts.number_invalid += below + numeric - within
+    counts.number_beyond += upto[:, -2] - below + within - upto[:, -1]
+    if (within - below == len(values)).all():
+        counts.number_totals += columns.sum(axis=1)
+    else:
+        counts.number_totals += [
+            column[start:end].sum()
+            for column, start, end in zip(columns, below, within, strict=True)
+        ]
 
 
 Read = tuple[bytes, Counted | None]

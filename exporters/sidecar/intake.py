@@ -35,7 +35,7 @@ REMEMBERED: Final = 20
 DAY: Final = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What came of a body: how many events were accepted, and each that was not."""
 
@@ -232,10 +232,12 @@ class Intake:
     ) -> Outcome:
         for name, count in decoded.ignored.items():
             note(self.ignored_fields, name, count)
-        refusals.sort(key=lambda refusal: refusal.index or 0)
-        self._refuse(refusals, path)
-        durable = self.commits.submit(work) if work.size else None
-        return Outcome(work.size, refusals, decoded.single, durable)
+        if refusals:
+            refusals.sort(key=lambda refusal: refusal.index or 0)
+            self._refuse(refusals, path)
+        size = work.size
+        durable = self.commits.submit(work) if size else None
+        return Outcome(size, refusals, decoded.single, durable)
 
     def _refuse(self, refusals: Iterable[Refusal], path: str) -> None:
         now = time.time()
@@ -249,6 +251,8 @@ def _grouped(
 ) -> Iterable[tuple[tuple[str, str | None], Sequence[int], Sequence[Event]]]:
     """The events by model and version."""
     events, indices = decoded.events, decoded.indices
+    if len(events) == 1:
+        return [((events[0].model_name, events[0].model_version), indices, events)]
     names = {event.model_name for event in events}
     if len(names) == len({event.model_version for event in events}) == 1:
         return [((events[0].model_name, events[0].model_version), indices, events)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
@@ -18,6 +18,7 @@ from contract.profile import (
     category_of,
 )
 from contract.spec import FeatureRange, Limits, Model
+from exporters.sidecar.event import MAX_MAGNITUDE
 
 __all__ = [
     "BATCH_EDGES",
@@ -72,49 +73,56 @@ class Numbers:
     """The numeric features, side by side, so that a batch of them is binned at once.
 
     All counts lie in one array of `size`; feature f has its bins from `starts[f]` on and, after
-    them, one count of missing values at `missing[f]`. `edges` has shape [most edges, features],
-    filled up with infinity, which no value exceeds.
+    them, one count of missing values at `missing[f]`.
+
+    `cuts`, shape [features, most edges + 5], are what a feature's sorted values are counted up to:
+    all below -MAX_MAGNITUDE; each edge, and MAX_MAGNITUDE for every edge that others have more;
+    MAX_MAGNITUDE; infinity; all below the range of models.yaml; its end. Between two of the first
+    ones lie the bins: bin b of feature f where `bins[f, b]` is true, and there at `places`.
     """
 
     names: tuple[str, ...]
     feature_edges: tuple[tuple[float, ...], ...]
-    edges: NDArray[np.float64]
     starts: NDArray[np.intp]
     missing: NDArray[np.intp]
     size: int
+    cuts: NDArray[np.float64]
+    bins: NDArray[np.bool_]
+    places: NDArray[np.intp]
     packing: Struct
     """One row of values as bytes."""
-    ranges: NDArray[np.float64] | None = None
-    """The least and the largest valid values, shape [2, features]; None where all are valid."""
 
     @classmethod
     def of(
         cls, features: Mapping[str, NumericBins], ranges: Mapping[str, FeatureRange] | None = None
     ) -> Numbers:
         """Lay out the numeric features of a profile, with those `ranges` that are theirs."""
+        names = tuple(features)
         edges = tuple(bins.edges for bins in features.values())
-        table = np.full((max(map(len, edges), default=0), len(edges)), np.inf)
-        for column, own in enumerate(edges):
-            table[: len(own), column] = own
         widths = np.array([len(own) + 2 for own in edges], dtype=np.intp)
         ends = np.cumsum(widths, dtype=np.intp)
+        starts = ends - widths
+        most = max(map(len, edges), default=0)
+        cuts = np.full((len(edges), most + 5), MAX_MAGNITUDE)
+        for row, own in zip(cuts, edges, strict=True):
+            row[1 : len(own) + 1] = np.clip(own, _BELOW, MAX_MAGNITUDE)
+        cuts[:, 0], cuts[:, -3] = _BELOW, np.inf
+        cuts[:, -2:] = [_cut_range((ranges or {}).get(name)) for name in names] or cuts[:, -2:]
+        bins = np.arange(most + 1) < widths[:, None] - 1
+        places = (starts[:, None] + np.arange(most + 1))[bins]
         size = int(ends[-1]) if len(ends) else 0
         packing = Struct(f"{len(edges)}d")
-        names = tuple(features)
-        bounds = _bounds(names, ranges or {})
-        return cls(names, edges, table, ends - widths, ends - 1, size, packing, bounds)
+        return cls(names, edges, starts, ends - 1, size, cuts, bins, places, packing)
 
 
-def _bounds(names: Sequence[str], ranges: Mapping[str, FeatureRange]) -> NDArray[np.float64] | None:
-    if not ranges.keys() & set(names):
-        return None
-    found = [ranges.get(name) for name in names]
-    return np.array(
-        [
-            [-np.inf if own is None or own.min is None else own.min for own in found],
-            [np.inf if own is None or own.max is None else own.max for own in found],
-        ]
-    )
+_BELOW: Final = float(np.nextafter(-MAX_MAGNITUDE, -np.inf))
+
+
+def _cut_range(valid: FeatureRange | None) -> tuple[float, float]:
+    low = -MAX_MAGNITUDE if valid is None or valid.min is None else valid.min
+    high = MAX_MAGNITUDE if valid is None or valid.max is None else valid.max
+    low, high = np.clip([low, high], -MAX_MAGNITUDE, MAX_MAGNITUDE)
+    return float(np.nextafter(low, -np.inf)), float(high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,12 @@ class Work:
     @property
     def size(self) -> int:
         """Events and labels."""
-        return sum(len(own) for _, own in (*self.predictions, *self.labels))
+        size = 0
+        for _, events in self.predictions:
+            size += len(events)
+        for _, labels in self.labels:
+            size += len(labels)
+        return size
 
 
 @dataclass(slots=True)
@@ -176,7 +181,7 @@ class Commits:
         if self.counts_at_once and not work.labels and not _is_kept(work.predictions):
             for version, events in work.predictions:
                 self._versions[version].take(events)
-            self.accepted += work.size
+                self.accepted += len(events)
             return None
         if self._loop is None:
             prepared = self._prepare([work])
@@ -388,8 +393,8 @@ class Commits:
 
 def _is_kept(parts: Iterable[Part]) -> bool:
     """Whether a label could find one of these events, or is with one."""
-    return any(
-        event.prediction_id is not None or event.actual is not None
-        for _, events in parts
-        for event in events
-    )
+    for _, events in parts:
+        for event in events:
+            if event.prediction_id is not None or event.actual is not None:
+                return True
+    return False
