@@ -224,7 +224,7 @@ def _drift_share(threshold: Threshold, model: Model, _: Spec, times: Timeline) -
         return None
     identity = {**_identity(threshold), "window": str(model.drift.window)}
     series = selector(catalog.DRIFTED_FEATURES, **identity)
-    share = (1 + limit) / 2
+    share = min(1.0, limit * 1.01)
     return Evidence(
         firing={series: times.gauge(share, limit * 0.99)},
         value=share,

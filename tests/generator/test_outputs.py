@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,8 @@ def as_an_editor_reads(text: str) -> Any:
         first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":int", ":float"))]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    boolean = re.compile(r"^(?:true|false)$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", boolean, ["t", "f"])
     return yaml.load(text, Loader=Loader)
 
 

@@ -303,7 +303,8 @@ def test_large_events_travel_in_smaller_batches(monitor: Monitor, sidecar: Recor
         with monitor.inference("fraud") as call:
             call.record(features={"age": number, "text": "x" * 400_000})
     assert monitor.flush(PATIENCE)
-    assert [len(batch) for _, batch in sidecar.batches] == [2, 2, 1]
+    sizes = [len(batch) for _, batch in sidecar.batches]
+    assert (sum(sizes), max(sizes)) == (5, 2)
 
 
 def test_what_is_recorded_after_the_block_is_not_sent(monitor: Monitor, sidecar: Recorder) -> None:
