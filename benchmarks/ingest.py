@@ -72,6 +72,9 @@ def main() -> None:
             case("single events", posts(singles), 1, single_beside, 15_000),
             case("columnar JSON by 1,000", posts([_columns(rows)]), 1000, rows_beside, 1_000_000),
             case("Arrow by 1,000", posts([_arrow(rows)], ARROW), 1000, rows_beside, 2_000_000),
+            case(
+                "Arrow by 10,000", posts([_arrow(rows * 10)], ARROW), 10_000, rows_beside, 2_000_000
+            ),
             case("NDJSON by 100", posts(lines, "application/x-ndjson"), 100, rows_beside, None),
         ]
         harness.run(

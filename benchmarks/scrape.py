@@ -8,6 +8,8 @@ beside those that arrived without one.
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import gzip
 import json
 import random
@@ -24,7 +26,14 @@ from typing import Final
 from benchmarks import harness
 from benchmarks.harness import Case, Side, started
 from benchmarks.load import get, post, receive
-from contract.profile import build_profile, write_profile
+from contract.profile import build_profile, read_profile, write_profile
+from contract.read import read_spec
+from exporters.expose import Own
+from exporters.expose.server import scrape_chunks
+from exporters.sidecar.families import Exposition
+from exporters.sidecar.intake import Intake
+from exporters.sidecar.layout import Layout
+from exporters.sidecar.web import Web
 from tests.processes import free_port
 
 SERIES: Final = 100_000
@@ -89,6 +98,7 @@ def main() -> None:
             target=0.05,
         )
         waits = _waits(port, json.dumps(_event(1, features)).encode())
+        waits["longest turn of the loop, CPU ms"] = _longest_turn(folder, features)
         harness.run(
             "scrape",
             [case],
@@ -169,6 +179,43 @@ def _waits(port: int, body: bytes) -> dict[str, float]:
             ("most", waits[-1]),
         )
     }
+
+
+def _longest_turn(folder: Path, features: list[str]) -> float:
+    """The most CPU time that a scrape takes before events have their turn: median of 9 scrapes."""
+    spec = read_spec(folder / "models.yaml")
+    layout_of = read_profile(folder / "model.json")
+    intake = Intake([Layout.of(model, layout_of) for model in spec.models])
+    post_events = Web(intake).directs()["/v1/predictions"].answer
+    exposition, own = Exposition(intake), Own("sidecar")
+
+    async def scrape() -> float:
+        turns: list[float] = []
+
+        async def tick() -> None:
+            last = time.thread_time()
+            while True:
+                await asyncio.sleep(0)
+                now = time.thread_time()
+                turns.append(now - last)
+                last = now
+
+        for number in range(MODELS):
+            post_events(json.dumps([_event(number, features)] * 10).encode(), {})
+        ticking = asyncio.create_task(tick())
+        await asyncio.sleep(0)
+        turns.clear()
+        await scrape_chunks(own, exposition.collect, openmetrics=False)
+        ticking.cancel()
+        return max(turns) * 1000
+
+    async def repeat() -> list[float]:
+        await exposition.collect()
+        gc.collect()
+        gc.freeze()
+        return [await scrape() for _ in range(9)]
+
+    return round(statistics.median(asyncio.run(repeat())), 2)
 
 
 if __name__ == "__main__":
