@@ -66,7 +66,7 @@ preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DA
 	@exec $(RUN) -m preview render --out $(DATA_DIR)/preview $(if $(PROMETHEUS_PORT),--prometheus http://127.0.0.1:$(PROMETHEUS_PORT)) $(ARGS)
 
 ##@ Development
-.PHONY: test check lint format lock clean
+.PHONY: test check fuzz lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -k spec" chooses)
 	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql
 	$(RUN) -m pytest $(ARGS)
@@ -74,6 +74,9 @@ test: $(DEV_STAMP) ## Run all tests, with real processes (ARGS="tests/contract -
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
 	@scripts/system_packages.sh prometheus alertmanager
 	$(RUN) -m generator check --models models.yaml --out .
+
+fuzz: $(DEV_STAMP) ## Send mutated bodies to the sidecar's decoders for a minute (ARGS="-max_total_time=600")
+	$(RUN) -m tests.exporters.sidecar.fuzz_bodies -max_total_time=60 $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff and mypy --strict over everything
 	$(RUN) -m ruff check .

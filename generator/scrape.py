@@ -18,6 +18,7 @@ stay below it, a label that takes its values from requests does not."""
 def render_scrape(spec: Spec) -> str:
     """The text of prometheus.yml. Its paths are relative, so it works wherever the tree lies."""
     stack = spec.stack
+    sidecars = (target for model in spec.models for target in model.serving.targets)
     return render_yaml(
         {
             "global": {
@@ -29,7 +30,7 @@ def render_scrape(spec: Spec) -> str:
                 "alertmanagers": [{"static_configs": [{"targets": [stack.alertmanager]}]}]
             },
             "scrape_configs": [
-                _job("ml-sidecar", (t for model in spec.models for t in model.serving.targets)),
+                {**_job("ml-sidecar", sidecars), **_tls(spec)},
                 _job("ml-drift", [stack.drift]),
                 _job("ml-gpu", stack.gpu),
                 _job("ml-responder", [stack.responder]),
@@ -38,6 +39,16 @@ def render_scrape(spec: Spec) -> str:
             ],
         }
     )
+
+
+def _tls(spec: Spec) -> dict[str, Any]:
+    """How Prometheus speaks to a sidecar that has a certificate; its CA, where one is named."""
+    tls = spec.sidecar.tls
+    if tls is None:
+        return {}
+    # Prometheus looks for relative paths beside its own configuration.
+    ca = {"ca_file": str(spec.path(tls.ca).resolve())} if tls.ca else {}
+    return {"scheme": "https", **({"tls_config": ca} if ca else {})}
 
 
 def _job(name: str, targets: Iterable[str]) -> dict[str, Any]:

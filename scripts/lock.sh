@@ -11,7 +11,7 @@ compile() {
   "$tool/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@"
 }
-run=(--extra stack --extra demo --extra parquet --extra postgres --extra preview)
+run=(--extra stack --extra demo --extra fast --extra parquet --extra postgres --extra preview)
 compile "${run[@]}" --output-file requirements.txt "$@"
 # The run lock constrains the other, so tests run against what runs.
 compile "${run[@]}" --extra fast --extra dev --constraint requirements.txt --output-file requirements-dev.txt "$@"

@@ -52,3 +52,19 @@ def test_the_stack_is_scraped_where_models_yaml_says_it_is(tmp_path: Path) -> No
     config = yaml.safe_load(render_scrape(spec))
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["am:3"]
     assert config["global"]["scrape_interval"] == "10s"
+
+
+def test_a_sidecar_with_a_certificate_is_scraped_by_tls(tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem", "ca.pem"):
+        (tmp_path / name).touch()
+    text = 'models: [{name: m, version: "1", task: regression}]\nsidecar: {tls: {%s}}\n'
+    pair = "certificate: cert.pem, key: key.pem"
+    for tls, expected in (
+        (pair, None),
+        (f"{pair}, ca: ca.pem", {"ca_file": str(tmp_path / "ca.pem")}),
+    ):
+        (tmp_path / "models.yaml").write_text(text % tls)
+        config = yaml.safe_load(render_scrape(read_spec(tmp_path / "models.yaml")))
+        job = next(job for job in config["scrape_configs"] if job["job_name"] == "ml-sidecar")
+        assert job["scheme"] == "https"
+        assert job.get("tls_config") == expected

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.exporters.sidecar.serving import Sidecar
+from tests.processes import ROOT
+
+
+def test_atheris_finds_no_body_that_breaks_a_decoder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.exporters.sidecar.fuzz_bodies"]
+    ended = subprocess.run(
+        [*command, "-runs=20000", "-seed=1", f"-artifact_prefix={tmp_path}/"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=110,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "DONE" in ended.stderr
+
 
 scalars = st.one_of(
     st.none(),
