@@ -108,7 +108,8 @@ def test_what_keeps_ending_is_started_less_and_less_often(
         supervisor.stop()
     pauses = [line.rpartition(" in ")[2] for line in news if " in " in line]
     assert pauses == ["0.01s.", "0.02s.", "0.04s."]
-    assert (tmp_path / "logs" / "brief.log").read_text() == "started\n" * 4
+    # The fourth may have been stopped before it wrote.
+    assert (tmp_path / "logs" / "brief.log").read_text().startswith("started\n" * 3)
 
 
 def test_a_process_that_ignores_sigterm_is_killed_and_named(
