@@ -497,7 +497,7 @@ class Limits(_Section):
     name: the most frequent ones of the profile, the others count as other.
     """
 
-    body: ByteSize = 10 * 2**20
+    body: ByteSize = 10 * 10**6
     events: int = Field(default=20_000, ge=1)
     string: int = Field(default=1_000, ge=1)
     features: int = Field(default=1_000, ge=1)

@@ -34,7 +34,7 @@ from exporters.sidecar.wire import Answer, Direct, Headers
 
 __all__ = ["MAX_BODY", "MAX_ERRORS", "Guard", "Web"]
 
-MAX_BODY: Final = 10 * 1024 * 1024
+MAX_BODY: Final = Limits().body
 """Bytes of one request."""
 
 DROPPED: Final = 8 * MAX_BODY

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Final
 
 import pytest
 from msgspec.structs import fields
 
+from contract.read import read_spec
 from contract.spec import Limits
 from exporters.sidecar.event import Event
 from exporters.sidecar.web import MAX_ERRORS
@@ -24,7 +26,7 @@ def test_its_commands_work() -> None:
     with running_sidecar(ROOT / "models.yaml") as sidecar:
         answers = [_run(sidecar, command) for command in commands]
         outcomes = sidecar.samples()
-    assert answers == [{"accepted": 1, "rejected": 0, "errors": []}] * 2
+    assert answers == [{"accepted": n, "rejected": 0, "errors": []} for n in (1, 2, 1)]
     [counted] = [name for name, value in outcomes.items() if "ml_outcomes_" in name and value]
     assert counted.endswith('predicted_class="benign",actual_class="malignant"}')
 
@@ -42,6 +44,17 @@ def test_its_table_has_every_field_of_an_event() -> None:
     assert named == {field.name for field in fields(Event)}
 
 
+def test_its_parts_of_models_yaml_are_read(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("sidecar_token", "sidecar.pem", "sidecar.key", "ca.pem"):
+        (tmp_path / "secrets" / name).touch()
+    path = tmp_path / "models.yaml"
+    path.write_text("".join(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)))
+    spec = read_spec(path)
+    assert spec.sidecar.limits == Limits()
+    assert [metric.name for metric in spec.models[0].metrics] == ["cache_entries", "retries"]
+
+
 def test_its_answer_is_one_that_the_sidecar_gives(sidecar: Sidecar) -> None:
     (answer,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     events = [{"model_name": "mail"}, {"model_name": "mail", "features": {"age": []}}]
@@ -49,7 +62,7 @@ def test_its_answer_is_one_that_the_sidecar_gives(sidecar: Sidecar) -> None:
 
 
 NUMBERS = {
-    "the limit of a body": f"{Limits().body // 2**20} MiB",
+    "the limit of a body": f"{Limits().body // 10**6} MB",
     "the limit of a batch": f"{Limits().events:,} events",
     "the errors of an answer": f"first {MAX_ERRORS} errors",
 }

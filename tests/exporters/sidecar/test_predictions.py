@@ -456,9 +456,9 @@ def test_an_answer_names_a_hundred_errors_and_counts_all(sidecar: Sidecar) -> No
 
 def test_a_body_that_says_it_is_too_large_is_not_read(sidecar: Sidecar) -> None:
     with sidecar.changes() as changed:
-        response = sidecar.predict(b" " * (10 * 1024 * 1024 + 1))
+        response = sidecar.predict(b" " * (10 * 10**6 + 1))
     assert response.status_code == 413
-    assert "larger than 10485760 bytes" in response.json()["errors"][0]["message"]
+    assert "larger than 10000000 bytes" in response.json()["errors"][0]["message"]
     assert changed == {REJECTED: 1, 'ml_sidecar_rejected_total{reason="size"}': 1}
 
 
