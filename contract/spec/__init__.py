@@ -1,0 +1,55 @@
+"""The types of models.yaml, each with its built-in default, and how defaults are resolved.
+
+There is one set of types: a model says only what differs from `defaults:`, `defaults:` says only
+what differs from the built-in values here, and `resolve` lays the three over each other.
+"""
+
+from __future__ import annotations
+
+from contract.spec.alerting import (
+    ALERT_NAMES,
+    GPU_ALERT_NAMES,
+    SEVERITIES,
+    Alerts,
+    AlertSettings,
+    Severity,
+)
+from contract.spec.model import BusinessRatio, CustomMetric, FeatureRange, Model, ModelGpu, Task
+from contract.spec.promises import QUANTILES, Drift, Latency, Slo
+from contract.spec.serving import MappedPath, Serving
+from contract.spec.sidecar import Limits, PredictionLog, Sidecar
+from contract.spec.stack import Dialect, Gpu, Stack
+from contract.spec.teams import Channel, Team
+from contract.spec.whole import Defaults, Spec, resolve
+
+__all__ = [
+    "ALERT_NAMES",
+    "GPU_ALERT_NAMES",
+    "QUANTILES",
+    "SEVERITIES",
+    "AlertSettings",
+    "Alerts",
+    "BusinessRatio",
+    "Channel",
+    "CustomMetric",
+    "Defaults",
+    "Dialect",
+    "Drift",
+    "FeatureRange",
+    "Gpu",
+    "Latency",
+    "Limits",
+    "MappedPath",
+    "Model",
+    "ModelGpu",
+    "PredictionLog",
+    "Serving",
+    "Severity",
+    "Sidecar",
+    "Slo",
+    "Spec",
+    "Stack",
+    "Task",
+    "Team",
+    "resolve",
+]

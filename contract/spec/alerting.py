@@ -1,0 +1,111 @@
+"""The alerts that models.yaml can override or disable, and how."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from contract.quantity import Duration, problem
+from contract.spec.promises import QUANTILES
+from contract.spec.section import Section
+
+__all__ = [
+    "ALERT_NAMES",
+    "GPU_ALERT_NAMES",
+    "SEVERITIES",
+    "AlertSettings",
+    "Alerts",
+    "GpuAlerts",
+    "Severity",
+    "SomeAlertSettings",
+]
+
+Severity = Literal["info", "warning", "error", "critical"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
+
+
+ALERT_NAMES: Final = (
+    "TargetDown",
+    "HighErrorRatio",
+    *(f"HighLatency{name.upper()}" for name in QUANTILES.values()),
+    "FeatureDrift",
+    "DriftShare",
+    "DriftEvaluationStale",
+)
+"""Alerts that a model can override or disable; contract.alerts defines them."""
+
+GPU_ALERT_NAMES: Final = (
+    "GpuLost",
+    "GpusMissing",
+    "GpuXid",
+    "GpuEccUncorrectable",
+    "GpuMemoryFilling",
+    "GpuHot",
+    "GpuThrottledAndSlow",
+    "GpuIdleButHeld",
+)
+"""Alerts that `gpu.alerts` can override or disable; contract.alerts defines them."""
+
+
+def _number_or_unit(value: object) -> object:
+    """A threshold in the unit the alert has: 5% → 0.05, 250ms → 0.25 seconds, else a number."""
+    if isinstance(value, str):
+        if value.endswith("%"):
+            try:
+                return float(value[:-1]) / 100
+            except ValueError:
+                raise problem(f"is not a percentage: {value!r}") from None
+        return Duration.parse(value).seconds
+    return value
+
+
+class AlertSettings(Section):
+    """One alert of one model, where it differs from contract.alerts; `off` disables it."""
+
+    enabled: bool = True
+    hold: Duration | None = Field(default=None, alias="for")
+    severity: Severity | None = None
+    threshold: Annotated[
+        float | None,
+        BeforeValidator(_number_or_unit, json_schema_input_type=float | str | None),
+    ] = None
+
+
+def _alert_settings(value: object) -> object:
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if isinstance(value, str):
+        if value not in {"on", "off"}:
+            raise problem(f"is not known: {value!r}", "write off, or what differs: {for: 10m}")
+        return {"enabled": value == "on"}
+    return value
+
+
+def _one_of_alerts(names: tuple[str, ...]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"alerts are: {', '.join(names)}"
+            raise problem(f"no alert is called {name}", hint)
+        return name
+
+    return check
+
+
+SomeAlertSettings = Annotated[
+    AlertSettings,
+    BeforeValidator(
+        _alert_settings, json_schema_input_type=AlertSettings | Literal["off", "on"] | bool
+    ),
+]
+Alerts = dict[
+    Annotated[str, AfterValidator(_one_of_alerts(ALERT_NAMES))],
+    SomeAlertSettings,
+]
+GpuAlerts = dict[
+    Annotated[str, AfterValidator(_one_of_alerts(GPU_ALERT_NAMES))],
+    SomeAlertSettings,
+]

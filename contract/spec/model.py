@@ -1,0 +1,185 @@
+"""One version of one model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from contract.quantity import Ratio, problem
+from contract.spec.alerting import Alerts
+from contract.spec.promises import Drift, Slo
+from contract.spec.section import AT_LEAST_ONE, ProfilePath, Section, Word, as_tuple
+from contract.spec.serving import Serving
+
+__all__ = [
+    "MAX_CUSTOM_SERIES",
+    "BusinessRatio",
+    "CustomMetric",
+    "FeatureRange",
+    "Model",
+    "ModelGpu",
+    "Task",
+]
+
+Task = Literal["binary_classification", "multiclass_classification", "regression"]
+
+
+def _quoted_version(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise problem("must be quoted, or YAML reads 1.10 as 1.1", 'write "{written}" in quotes')
+    return value
+
+
+def _trained_at(value: object) -> object:
+    """A date or time as YAML leaves it: text. A date alone is its midnight, UTC."""
+    if isinstance(value, dt.datetime):
+        return value
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise problem(
+            f"is not a date: {value!r}", "write 2026-10-01 or 2026-10-01T12:00:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+class BusinessRatio(Section):
+    """A ratio of business events, such as clicks by impressions; `min` is what is expected."""
+
+    name: Word
+    numerator: Annotated[str, Field(min_length=1, max_length=100)]
+    denominator: Annotated[str, Field(min_length=1, max_length=100)]
+    min: Ratio | None = None
+
+
+MAX_CUSTOM_SERIES: Final = 1_000
+"""Series that the labels of one of a model's own metrics may make, other included."""
+
+
+class CustomMetric(Section):
+    """A gauge or counter of the model's own, exposed as ml_custom_NAME[_UNIT][_total].
+
+    `labels` name their values; any other value counts as other.
+    """
+
+    name: Word
+    type: Literal["gauge", "counter"]
+    help: Annotated[str, Field(min_length=1, max_length=300)]
+    unit: Literal["", "seconds", "bytes", "ratio", "joules", "watts", "celsius", "hertz"] = ""
+    labels: dict[Word, Annotated[tuple[str, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]] = {}
+
+    @model_validator(mode="after")
+    def _own_labels(self) -> Self:
+        taken = {"le", "model_name", "model_version", "job", "instance"} & self.labels.keys()
+        if taken:
+            raise problem(f"has a label {min(taken)}, which is set already", "choose another name")
+        series = math.prod(len(set(values)) + 1 for values in self.labels.values())
+        if series > MAX_CUSTOM_SERIES:
+            raise problem(
+                f"has labels for {series} series", f"name at most {MAX_CUSTOM_SERIES} combinations"
+            )
+        if self.name.endswith("_total") or (self.unit and self.name.endswith(f"_{self.unit}")):
+            raise problem(
+                f"names its unit or type: {self.name}",
+                "leave it out: it is added from type and unit",
+            )
+        return self
+
+
+class FeatureRange(Section):
+    """What values of a numeric feature are valid; those beyond are counted as invalid, too."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is None and self.max is None:
+            raise problem("needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise problem(f"has a min above its max: {self.min:g} > {self.max:g}")
+        return self
+
+
+def _optional_pattern(pattern: str | None) -> str | None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise problem(f"is not a regular expression: {error}") from None
+    return pattern
+
+
+def _container_id(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[0-9a-f]{12,64}", text):
+        raise problem(f"is not the id of a container: {text!r}", "write 12 to 64 digits of 0-9a-f")
+    return text
+
+
+def _pod_uid(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
+        raise problem(
+            f"is not the uid of a pod: {text!r}", "kubectl get pod NAME -o jsonpath={.metadata.uid}"
+        )
+    return text
+
+
+class ModelGpu(Section):
+    """Which processes on this machine's GPUs are the model's: one way of finding them."""
+
+    pid_file: Annotated[str | None, Field(min_length=1)] = None
+    """The file that the server writes its pid into; its children count as well."""
+    command: Annotated[str | None, Field(min_length=1), AfterValidator(_optional_pattern)] = None
+    """A regular expression that is searched for in the command line."""
+    container: Annotated[str | None, AfterValidator(_container_id)] = None
+    """The id of a container, or at least 12 digits of its start."""
+    pod: Annotated[str | None, AfterValidator(_pod_uid)] = None
+    """The uid of a Kubernetes pod."""
+    sidecar: bool = False
+    """What the model's sidecar says: the processes that sent events."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name)]
+        if len(given) != 1:
+            raise problem(
+                f"names {len(given) or 'no'} ways of finding the model's processes",
+                "write one of pid_file, command, container, pod, sidecar: true",
+            )
+        return self
+
+    @property
+    def source(self) -> str:
+        """The way that is given."""
+        return next(name for name in type(self).model_fields if getattr(self, name))
+
+
+class Model(Section):
+    """One version of one model."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    version: Annotated[str, BeforeValidator(_quoted_version), Field(min_length=1, max_length=100)]
+    task: Task
+    framework: str = "unknown"
+    trained_at: Annotated[
+        dt.datetime | None, BeforeValidator(_trained_at, json_schema_input_type=str)
+    ] = None
+    serving: Serving = Serving()
+    profile: ProfilePath | None = None
+    gpu: ModelGpu | None = None
+    ranges: dict[str, FeatureRange] = {}
+    """Valid values of numeric features, by their names."""
+    business: Annotated[tuple[BusinessRatio, ...], BeforeValidator(as_tuple)] = ()
+    metrics: Annotated[tuple[CustomMetric, ...], BeforeValidator(as_tuple)] = ()
+    team: str = ""
+    slo: Slo = Slo()
+    drift: Drift = Drift()
+    alerts: Alerts = {}
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells models apart: (name, version)."""
+        return (self.name, self.version)

@@ -1,0 +1,87 @@
+"""What every section of models.yaml shares: frozen, strict, and kinds of values that recur."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from contract.quantity import problem
+
+__all__ = [
+    "AT_LEAST_ONE",
+    "ExistingFile",
+    "ProfilePath",
+    "Section",
+    "Word",
+    "as_list",
+    "as_tuple",
+]
+
+
+class Section(BaseModel):
+    """A mapping in models.yaml: frozen, and an unknown key in it is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def over(self, below: Self) -> Self:
+        """This section laid over `below`: what it sets wins, the rest comes from below."""
+        merged = {name: getattr(self, name) for name in self.model_fields_set}
+        return below.model_copy(update=merged)
+
+
+def _existing(value: object, info: ValidationInfo, hint: str = "") -> str:
+    """A path relative to the folder of models.yaml; that the file exists is part of being valid.
+
+    Without a `root` in the context (a spec made in a test, say) nothing is looked up.
+    """
+    if not isinstance(value, str) or not value:
+        raise problem(f"is not a path: {value!r}")
+    context = info.context or {}
+    if "root" in context and not (context["root"] / value).is_file():
+        raise problem(
+            f"no such file: {value}", hint or f"paths start at the folder of {context['file']}"
+        )
+    return value
+
+
+def _existing_profile(value: object, info: ValidationInfo) -> str:
+    build = "build it: python -m exporters.drift profile --data train.csv --model NAME"
+    path = _existing(value, info, build)
+    if root := (info.context or {}).get("root"):
+        # Imported here: profiles need numpy, and many readers of the spec's types do not.
+        from contract.profile import ProfileError, read_profile
+
+        try:
+            read_profile(root / path)
+        except ProfileError as error:
+            raise problem(f"is not a profile: {error}", build) from None
+    return path
+
+
+ExistingFile = Annotated[str, BeforeValidator(_existing)]
+ProfilePath = Annotated[str, BeforeValidator(_existing_profile)]
+
+
+def as_list(value: object) -> object:
+    """One mapping stands for a list of one."""
+    return (
+        (value,)
+        if isinstance(value, dict | Section)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+    )
+
+
+def as_tuple(value: object) -> object:
+    """A list of YAML as a tuple, which is frozen."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+# Checked after the items, so that a wrong one is not also a missing one; pydantic leaves it out
+# of the schema then.
+AT_LEAST_ONE: Final[Any] = Field(min_length=1, json_schema_extra={"minItems": 1})
+
+
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]

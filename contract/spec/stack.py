@@ -1,0 +1,50 @@
+"""Where the stack's own processes are, and the GPUs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from contract.quantity import Duration, HostPort
+from contract.spec.alerting import GpuAlerts
+from contract.spec.section import Section, as_tuple
+
+__all__ = [
+    "Dialect",
+    "Gpu",
+    "Stack",
+]
+
+Dialect = Literal["dcgm", "nvidia_smi"]
+
+
+class Stack(Section):
+    """Where the stack's own processes are, and how fast its clocks tick."""
+
+    prometheus: HostPort = "127.0.0.1:9090"
+    alertmanager: HostPort = "127.0.0.1:9093"
+    grafana: HostPort = "127.0.0.1:3000"
+    responder: HostPort = "127.0.0.1:9104"
+    drift: HostPort = "127.0.0.1:9102"
+    sidecar: HostPort = "127.0.0.1:9101"
+    gpu: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ("127.0.0.1:9103",)
+    scrape_interval: Duration = Duration.parse("15s")
+    evaluation_interval: Duration = Duration.parse("30s")
+    retention: Duration = Duration.parse("35d")
+
+
+class Gpu(Section):
+    """The GPUs that models run on, and how often the GPU exporter reads them."""
+
+    expected: int | None = Field(default=None, ge=0)
+    """How many each machine should have that is scraped for GPUs; left out, nobody knows."""
+    interval: Duration = Duration.parse("1s")
+    """Of cheap readings: utilization, memory, temperature, power, clocks."""
+    slow_interval: Duration = Duration.parse("10s")
+    """Of the rest: processes, PCIe, NVLink, ECC, modes, limits."""
+    alerts: GpuAlerts = {}
+    """A GPU serves several models, so its alerts are set here and not by each of them."""
+    compatibility: Annotated[tuple[Dialect, ...], BeforeValidator(as_tuple)] = ()
+    """Other exporters by whose names the GPU series are recorded, too, for dashboards that read
+    those."""

@@ -1,0 +1,104 @@
+"""All of models.yaml, and how defaults are resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from contract.quantity import Duration
+from contract.spec.alerting import Alerts
+from contract.spec.model import Model
+from contract.spec.promises import Drift, Slo
+from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
+from contract.spec.sidecar import Sidecar
+from contract.spec.stack import Gpu, Stack
+from contract.spec.teams import Routing, Smtp, Team
+
+__all__ = [
+    "Defaults",
+    "Spec",
+    "resolve",
+]
+
+
+class Defaults(Section):
+    """What a model leaves out."""
+
+    team: str = "ml-platform"
+    slo: Slo = Slo()
+    drift: Drift = Drift()
+    alerts: Alerts = {}
+
+
+class Spec(Section):
+    """All of models.yaml. Read it with contract.read.read_spec, which also resolves it."""
+
+    defaults: Defaults = Defaults()
+    teams: dict[str, Team] = {"ml-platform": Team()}
+    smtp: Smtp | None = None
+    routing: Routing = Routing()
+    stack: Stack = Stack()
+    gpu: Gpu = Gpu()
+    sidecar: Sidecar = Sidecar()
+    models: Annotated[tuple[Model, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
+
+    _root: Path = Path()
+    _time_scale: float = 1.0
+
+    def path(self, relative: str) -> Path:
+        """A path of models.yaml from where this process runs."""
+        return self._root / relative
+
+    def clock(self, duration: Duration) -> Duration:
+        """A duration as Prometheus sees it: shortened by the time scale of tests and game days."""
+        return duration.scaled(self._time_scale)
+
+    @property
+    def time_scale(self) -> float:
+        """By how much the durations that Prometheus sees are divided."""
+        return self._time_scale
+
+    def model(self, name: str, version: str | None = None) -> Model | None:
+        """The model of that name and version; without a version, the last one in the file."""
+        found = [m for m in self.models if m.name == name and version in (None, m.version)]
+        return found[-1] if found else None
+
+
+def resolve(
+    spec: Spec, *, root: Path, time_scale: float = 1.0, addresses: dict[str, str] | None = None
+) -> Spec:
+    """Lay models over `defaults:` over the built-in values.
+
+    `addresses` replaces addresses of `stack:` for one run; `root` is the folder that paths in the
+    file start at; `time_scale` divides every duration that Prometheus sees.
+    """
+    stack = spec.stack.model_copy(update=_addresses(addresses or {}))
+    models = tuple(_resolve_model(model, spec.defaults, stack) for model in spec.models)
+    resolved = spec.model_copy(update={"stack": stack, "models": models})
+    resolved._root, resolved._time_scale = root, time_scale
+    return resolved
+
+
+def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
+    serving = model.serving
+    if not serving.targets:
+        serving = serving.model_copy(update={"targets": (stack.sidecar,)})
+    alerts = dict(defaults.alerts)
+    for name, settings in model.alerts.items():
+        alerts[name] = settings.over(alerts[name]) if name in alerts else settings
+    return model.model_copy(
+        update={
+            "team": model.team or defaults.team,
+            "slo": model.slo.over(defaults.slo),
+            "drift": model.drift.over(defaults.drift),
+            "alerts": alerts,
+            "serving": serving,
+        }
+    )
+
+
+def _addresses(addresses: dict[str, str]) -> dict[str, Any]:
+    many = {"gpu"}
+    return {name: (value,) if name in many else value for name, value in addresses.items()}
