@@ -66,12 +66,16 @@ class AlertSettings(Section):
     """One alert of one model, where it differs from contract.alerts; `off` disables it."""
 
     enabled: bool = True
+    """Whether there is the alert; `off` in place of the mapping says the same as false."""
     hold: Duration | None = Field(default=None, alias="for")
+    """How long the condition must hold before the alert fires."""
     severity: Severity | None = None
+    """Another severity, where the alert has one only."""
     threshold: Annotated[
         float | None,
         BeforeValidator(_number_or_unit, json_schema_input_type=float | str | None),
     ] = None
+    """Another threshold, in the alert's unit: 5%, 250ms or a plain number."""
 
 
 def _alert_settings(value: object) -> object:

@@ -28,7 +28,9 @@ class Latency(Section):
     """A promise on latency: `target` of the requests are faster than `threshold`."""
 
     threshold: Duration
+    """What a request may take."""
     target: Annotated[Ratio, AfterValidator(_known_quantile)] = 0.99
+    """The share of requests that are faster: 50%, 90%, 95%, 99% or 99.9%."""
 
     @property
     def quantile(self) -> str:
@@ -47,20 +49,19 @@ class Slo(Section):
     """What is promised of a model over `window`."""
 
     window: Duration = Duration.parse("30d")
+    """The period over which the promise holds."""
     availability: Ratio = 0.999
+    """The share of requests that succeed."""
     latency: Annotated[
         tuple[Latency, ...],
         BeforeValidator(as_list, json_schema_input_type=Latency | list[Latency]),
         AfterValidator(_distinct_quantiles),
     ] = (Latency(threshold=Duration.parse("250ms")),)
+    """How fast requests are: one promise, or a list of them with different targets."""
 
 
 class Drift(Section):
-    """When a feature counts as drifted: score above warning or critical, over window.
-
-    `warning` and `critical` are in the units of `method`. `share` is the share of drifted features
-    above which DriftShare fires.
-    """
+    """When a feature counts as drifted: score above warning or critical, over window."""
 
     method: Literal[
         "psi",
@@ -72,8 +73,14 @@ class Drift(Section):
         "wasserstein",
         "cramers_v",
     ] = "psi"
+    """How the distance between now and the reference is measured; docs/drift.md compares them."""
     window: Duration = Duration.parse("1h")
+    """The time over which values are counted and compared with the reference."""
     warning: float = Field(default=0.1, gt=0)
+    """The score above which a feature has drifted, in the units of the method."""
     critical: float = Field(default=0.25, gt=0)
+    """The score above which the drift is critical; not below `warning`."""
     min_samples: int = Field(default=500, gt=0)
+    """Values that a window needs; with fewer, nothing is concluded."""
     share: Ratio = 0.3
+    """The share of drifted features above which DriftShare fires."""

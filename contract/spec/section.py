@@ -22,7 +22,13 @@ __all__ = [
 class Section(BaseModel):
     """A mapping in models.yaml: frozen, and an unknown key in it is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # for models.schema.json and docs/models.md
+    )
 
     def over(self, below: Self) -> Self:
         """This section laid over `below`: what it sets wins, the rest comes from below."""

@@ -66,30 +66,37 @@ Expression = Annotated[str, BeforeValidator(_expression)]
 class MappedPath(Section):
     """A path of an upstream with a protocol of its own: where its bodies hold what is counted.
 
-    `features` is looked up in the request: an object, or a list of them for a batch, or plain
-    lists in the order of the profile. The others are looked up in the response: one value, or a
-    list with one for each row.
+    What is left out is not counted.
     """
 
     path: Annotated[str, BeforeValidator(_mapped_path)]
+    """The path; `{model}` and `{version}` in it name the model, `{any}` stands for anything."""
     features: Expression | None = None
+    """Where a request holds the features (JMESPath): an object, a list of them for a batch, or
+    plain lists in the order of the profile."""
     prediction: Expression | None = None
+    """Where a response holds the prediction: one value, or a list with one for each row."""
     confidence: Expression | None = None
+    """Where a response holds the confidence, 0 to 1."""
     prediction_id: Expression | None = None
+    """Where a response holds the id that a label will name."""
 
 
 class Serving(Section):
-    """What serves the model, where Prometheus finds its metrics, and what stands in between.
-
-    `upstream` is the model server: its health is probed every `probe_interval`, at `health` or
-    where servers usually have it. `proxy` is where the sidecar forwards to it; `paths` are read
-    by it besides those of the protocols that it knows.
-    """
+    """What serves the model, where Prometheus finds its metrics, and what stands in between."""
 
     runtime: Literal["sidecar"] = "sidecar"
+    """What serves the model and whose metrics are read."""
     targets: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ()
+    """Where Prometheus finds the model's metrics; left out, the stack's sidecar."""
     upstream: Annotated[str | None, BeforeValidator(_url, json_schema_input_type=str)] = None
+    """The model server behind the sidecar, whose health is probed."""
     proxy: HostPort | None = None
+    """Where the sidecar listens and forwards to `upstream`, reading what passes."""
     paths: Annotated[tuple[MappedPath, ...], BeforeValidator(as_tuple)] = ()
+    """Paths that the proxy reads besides those of the protocols it knows."""
     health: Annotated[str | None, BeforeValidator(_absolute, json_schema_input_type=str)] = None
+    """The upstream's path that answers 200 when the model is ready; left out, the usual ones are
+    tried."""
     probe_interval: Duration = Duration.parse("10s")
+    """How often the upstream's health is probed."""

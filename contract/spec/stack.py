@@ -23,15 +23,25 @@ class Stack(Section):
     """Where the stack's own processes are, and how fast its clocks tick."""
 
     prometheus: HostPort = "127.0.0.1:9090"
+    """Where Prometheus listens."""
     alertmanager: HostPort = "127.0.0.1:9093"
+    """Where Alertmanager listens."""
     grafana: HostPort = "127.0.0.1:3000"
+    """Where Grafana listens; links to dashboards start with it."""
     responder: HostPort = "127.0.0.1:9104"
+    """Where the responder listens, which logs notifications and serves runbooks."""
     drift: HostPort = "127.0.0.1:9102"
+    """Where the drift collector listens."""
     sidecar: HostPort = "127.0.0.1:9101"
+    """Where the sidecar listens, for models without `serving.targets`."""
     gpu: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ("127.0.0.1:9103",)
+    """Where the GPU exporters listen, one for each machine."""
     scrape_interval: Duration = Duration.parse("15s")
+    """How often Prometheus scrapes."""
     evaluation_interval: Duration = Duration.parse("30s")
+    """How often Prometheus evaluates rules."""
     retention: Duration = Duration.parse("35d")
+    """How long Prometheus keeps samples."""
 
 
 class Gpu(Section):
