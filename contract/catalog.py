@@ -511,9 +511,10 @@ DRIFT_ERRORS: Final = _counter(
 )
 ALERT_THRESHOLD: Final = _gauge(
     "ml_alert_threshold",
-    (*MODEL, "team", "alert", "severity", "hold"),
+    (*MODEL, "team", "alert", "severity", "hold", "objective"),
     Exporter.DRIFT,
-    "What models.yaml promises: the threshold of one alert of one model; hold is the alert's for.",
+    "What models.yaml promises: the threshold of one alert of one model; hold is the alert's for, "
+    "objective which promise, where the alert watches several.",
 )
 MODEL_TARGET_INFO: Final = _gauge(
     "ml_model_target_info",

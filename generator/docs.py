@@ -194,8 +194,8 @@ def _threshold(alert: Alert, severity: Severity, spec: Spec) -> str:
 
 
 def _value(alert: Alert, severity: Severity, spec: Spec) -> float | None:
-    if alert.threshold is not None:
-        return alert.threshold(_ordinary_model(spec), severity)
+    if alert.promised is not None:
+        return next(iter(alert.promised(_ordinary_model(spec), severity).values()), None)
     settings = _settings(alert, spec)
     return alert.default if settings is None or settings.threshold is None else settings.threshold
 

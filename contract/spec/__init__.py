@@ -15,6 +15,7 @@ from contract.spec.alerting import (
     Severity,
 )
 from contract.spec.model import BusinessRatio, CustomMetric, FeatureRange, Model, ModelGpu, Task
+from contract.spec.performance import DataQuality, Performance, Promise
 from contract.spec.promises import QUANTILES, Drift, Latency, Slo
 from contract.spec.serving import MappedPath, Serving
 from contract.spec.sidecar import Limits, PredictionLog, Sidecar
@@ -32,6 +33,7 @@ __all__ = [
     "BusinessRatio",
     "Channel",
     "CustomMetric",
+    "DataQuality",
     "Defaults",
     "Dialect",
     "Drift",
@@ -42,7 +44,9 @@ __all__ = [
     "MappedPath",
     "Model",
     "ModelGpu",
+    "Performance",
     "PredictionLog",
+    "Promise",
     "Serving",
     "Severity",
     "Sidecar",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contract.quantity import Ratio, problem
 from contract.spec.alerting import Alerts
+from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, ProfilePath, Section, Word, as_tuple
 from contract.spec.serving import Serving
@@ -51,9 +52,13 @@ class BusinessRatio(Section):
     """A ratio of business events, such as clicks by impressions; `min` is what is expected."""
 
     name: Word
+    """What the ratio is called: ctr."""
     numerator: Annotated[str, Field(min_length=1, max_length=100)]
+    """The event above the line: click."""
     denominator: Annotated[str, Field(min_length=1, max_length=100)]
+    """The event below the line: impression."""
     min: Ratio | None = None
+    """The least that is expected."""
 
 
 MAX_CUSTOM_SERIES: Final = 1_000
@@ -61,16 +66,18 @@ MAX_CUSTOM_SERIES: Final = 1_000
 
 
 class CustomMetric(Section):
-    """A gauge or counter of the model's own, exposed as ml_custom_NAME[_UNIT][_total].
-
-    `labels` name their values; any other value counts as other.
-    """
+    """A gauge or counter of the model's own, exposed as ml_custom_NAME[_UNIT][_total]."""
 
     name: Word
+    """The name without prefix, unit and _total."""
     type: Literal["gauge", "counter"]
+    """A gauge is a value, a counter only grows."""
     help: Annotated[str, Field(min_length=1, max_length=300)]
+    """What it says, in a sentence."""
     unit: Literal["", "seconds", "bytes", "ratio", "joules", "watts", "celsius", "hertz"] = ""
+    """A base unit, which the name will end in."""
     labels: dict[Word, Annotated[tuple[str, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]] = {}
+    """Labels, and the values each may have; any other value counts as other."""
 
     @model_validator(mode="after")
     def _own_labels(self) -> Self:
@@ -94,7 +101,9 @@ class FeatureRange(Section):
     """What values of a numeric feature are valid; those beyond are counted as invalid, too."""
 
     min: float | None = None
+    """The least valid value."""
     max: float | None = None
+    """The greatest valid value."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -161,23 +170,45 @@ class Model(Section):
     """One version of one model."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """The model's name, the label model_name everywhere."""
     version: Annotated[str, BeforeValidator(_quoted_version), Field(min_length=1, max_length=100)]
+    """The model's version, in quotes, the label model_version."""
     task: Task
+    """What it predicts, which decides what is counted of its predictions."""
     framework: str = "unknown"
+    """What it was made with; for information."""
     trained_at: Annotated[
         dt.datetime | None, BeforeValidator(_trained_at, json_schema_input_type=str)
     ] = None
+    """When it was trained: a date, or a time with its zone."""
     serving: Serving = Serving()
+    """What serves it, and where its metrics are."""
     profile: ProfilePath | None = None
+    """What its data is compared with; `python -m exporters.drift profile` builds it."""
     gpu: ModelGpu | None = None
+    """Which processes on GPUs are the model's."""
     ranges: dict[str, FeatureRange] = {}
     """Valid values of numeric features, by their names."""
     business: Annotated[tuple[BusinessRatio, ...], BeforeValidator(as_tuple)] = ()
+    """Ratios of business events."""
     metrics: Annotated[tuple[CustomMetric, ...], BeforeValidator(as_tuple)] = ()
+    """Gauges and counters of the model's own."""
     team: str = ""
+    """Who owns it; left out, `defaults.team`."""
     slo: Slo = Slo()
+    """What is promised of it; what is left out comes from `defaults.slo`."""
     drift: Drift = Drift()
+    """When its data counts as drifted; what is left out comes from `defaults.drift`."""
+    performance: Performance = Performance()
+    data_quality: DataQuality = DataQuality()
+    segments: Annotated[
+        tuple[str, ...],
+        BeforeValidator(as_tuple, json_schema_input_type=list[str]),
+        Field(max_length=3),
+    ] = ()
+    """Categorical features of the profile to slice outcomes by; off unless named."""
     alerts: Alerts = {}
+    """Alerts by name that differ for this model: `off`, or what is different."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from contract.quantity import Duration
 from contract.spec.alerting import Alerts
 from contract.spec.model import Model
+from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
 from contract.spec.sidecar import Sidecar
@@ -27,22 +28,36 @@ class Defaults(Section):
     """What a model leaves out."""
 
     team: str = "ml-platform"
+    """Who owns a model that names no team."""
     slo: Slo = Slo()
+    """What is promised of a model."""
     drift: Drift = Drift()
+    """When a model's data counts as drifted."""
+    performance: Performance = Performance()
+    data_quality: DataQuality = DataQuality()
     alerts: Alerts = {}
+    """Alerts by name that differ for all models: `off`, or what is different."""
 
 
 class Spec(Section):
     """All of models.yaml. Read it with contract.read.read_spec, which also resolves it."""
 
     defaults: Defaults = Defaults()
+    """What models leave out."""
     teams: dict[str, Team] = {"ml-platform": Team()}
+    """Who is told where, by the team's name."""
     smtp: Smtp | None = None
+    """The mail server, needed as soon as a team has e-mail."""
     routing: Routing = Routing()
+    """Which channels hear of which severity."""
     stack: Stack = Stack()
+    """Where the stack's own processes are."""
     gpu: Gpu = Gpu()
+    """The GPUs that models run on."""
     sidecar: Sidecar = Sidecar()
+    """What the sidecar process does."""
     models: Annotated[tuple[Model, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
+    """The models, one item for each version."""
 
     _root: Path = Path()
     _time_scale: float = 1.0
@@ -93,6 +108,8 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
             "team": model.team or defaults.team,
             "slo": model.slo.over(defaults.slo),
             "drift": model.drift.over(defaults.drift),
+            "performance": model.performance.over(defaults.performance),
+            "data_quality": model.data_quality.over(defaults.data_quality),
             "alerts": alerts,
             "serving": serving,
         }

@@ -26,6 +26,7 @@ def promises(spec: Spec) -> Iterator[Family]:
                     alert=threshold.alert,
                     severity=threshold.severity,
                     hold=str(threshold.hold),
+                    objective=threshold.objective,
                 ),
                 threshold.value,
             )

@@ -74,6 +74,7 @@ def _annotations(
     places = {
         "model": _MODEL,
         "feature": "{{ $labels.feature_name }}",
+        "objective": "{{ $labels.objective }}",
         "target": "{{ $labels.target }}",
         "job": "{{ $labels.job }}",
         "instance": "{{ $labels.instance }}",
@@ -98,6 +99,7 @@ def _threshold(alert: Alert, severity: Severity, shown: str) -> str:
     """Looked up when the alert fires: one rule serves every model's own threshold."""
     lookup = threshold_lookup(alert.name, severity)
     return (
-        f'{{{{ with printf "{lookup}" $labels.model_name $labels.model_version | query }}}}'
+        f'{{{{ with printf "{lookup}" $labels.model_name $labels.model_version $labels.objective '
+        f"| query }}}}"
         f"{{{{ . | first | value | {shown} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
     )

@@ -19,6 +19,8 @@ from generator.queries.windows import FIVE_MINUTES
 from generator.rules import alerts, recording
 from generator.rules.annotations import SHOWN
 from generator.rules.evidence import (
+    GPU_EVIDENCE,
+    LONGEST_WINDOW,
     MODEL_EVIDENCE,
     STACK_EVIDENCE,
     Evidence,
@@ -26,7 +28,6 @@ from generator.rules.evidence import (
     Timeline,
     selector,
 )
-from generator.rules.evidence_gpu import GPU_EVIDENCE, LONGEST_WINDOW
 from generator.text import render_yaml
 
 __all__ = ["proven", "render_proofs"]
@@ -87,6 +88,7 @@ def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
         "alert": threshold.alert,
         "severity": threshold.severity,
         "hold": str(threshold.hold),
+        **({"objective": threshold.objective} if threshold.objective else {}),
     }
     given = {
         selector(catalog.ALERT_THRESHOLD, **promise): times.gauge(threshold.value, threshold.value)
@@ -202,6 +204,7 @@ def _expected(
     places = {
         "model": f"{name} {version}",
         "feature": labels.get("feature_name", ""),
+        "objective": labels.get("objective", ""),
         "target": labels.get("target", ""),
         "job": labels.get("job", ""),
         "instance": labels.get("instance", ""),

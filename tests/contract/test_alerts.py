@@ -13,7 +13,7 @@ from contract.quantity import Duration
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, SEVERITIES
 from tests.contract.models_file import ONE, read, with_model
 
-PLACEHOLDERS = {"model", "feature", "value", "threshold", "job", "instance", "target"}
+PLACEHOLDERS = {"model", "feature", "objective", "value", "threshold", "job", "instance", "target"}
 OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 
 
@@ -28,7 +28,7 @@ def test_an_alert_is_whole(alert: Alert) -> None:
     assert named <= (OF_GPUS if alert.scope == "gpu" else PLACEHOLDERS)
     if alert.display == "none":
         assert not {"value", "threshold"} & named, "there is no number to show"
-    if alert.threshold is not None:
+    if alert.promised is not None:
         assert alert.set_by.startswith("models[].")
     if alert.scope == "gpu":
         assert alert.set_by == f"gpu.alerts.{alert.name}.threshold"

@@ -17,8 +17,7 @@ from generator.outputs import render
 from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
 from generator.queries.compatibility import translations
 from generator.rules.alerts import alert_rules, promises
-from generator.rules.evidence import MODEL_EVIDENCE, STACK_EVIDENCE
-from generator.rules.evidence_gpu import GPU_EVIDENCE
+from generator.rules.evidence import GPU_EVIDENCE, MODEL_EVIDENCE, STACK_EVIDENCE
 from generator.rules.humanized import humanize_duration, humanize_percentage
 from generator.rules.proofs import proven, render_proofs
 from generator.rules.recording import RULES as RECORDED

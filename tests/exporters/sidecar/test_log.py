@@ -212,6 +212,33 @@ def test_counters_go_on_where_they_were(tmp_path: Path) -> None:
             running._store.close()
 
 
+@pytest.mark.parametrize("sampling", [1.0, 0.25])
+def test_no_counter_goes_back_when_the_process_is_killed(tmp_path: Path, sampling: float) -> None:
+    # Prometheus takes a counter that goes back for one that began anew, and counts all of it again.
+    own = layout(tmp_path)
+    probable = Event("mail", prediction_id="p", prediction=[0.1, 0.9])
+    events = [Event("mail", prediction_id=str(n), prediction="ham") for n in range(200)]
+    found = [Label("mail", "spam", prediction_id=str(n)) for n in (*range(200), 1, 1, 0)]
+    brought = [
+        Label("mail", "spam", prediction="ham", prediction_id=str(n)) for n in range(900, 960)
+    ]
+    intake = Intake([own])
+    running = commits(tmp_path, intake, sampling=sampling)
+    running.submit(Work([(0, [*events, probable])], [(0, found), (0, brought)]))
+    running.submit(Work((), [(0, found[:50])]))
+    before = intake.tallies[0].counts
+    running._store.close()
+    again = Intake([own])
+    restarted = commits(tmp_path, again, sampling=sampling)
+    after = again.tallies[0].counts
+    assert after.statuses.tolist() == before.statuses.tolist() == [201, 0, 0]
+    assert after.classes.tolist() == before.classes.tolist()
+    assert after.labels.tolist() == before.labels.tolist()
+    assert after.labels[DUPLICATE] > 0
+    assert (after.outcomes == before.outcomes).all()
+    restarted._store.close()
+
+
 def test_predictions_that_are_left_out_count_and_are_not_kept(tmp_path: Path) -> None:
     intake = Intake([layout(tmp_path)])
     running = commits(tmp_path, intake, sampling=0.25)

@@ -13,7 +13,8 @@ from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries.recorded_gpu import OTHER
 from generator.queries.windows import FIVE_MINUTES, HALF_HOUR, HOUR, window
-from generator.rules.evidence import MODEL_EVIDENCE, Evidence, Timeline, selector
+from generator.rules.evidence.evidence import Evidence, Timeline, selector
+from generator.rules.evidence.models import MODEL_EVIDENCE
 
 __all__ = ["GPU_EVIDENCE", "LONGEST_WINDOW"]
 

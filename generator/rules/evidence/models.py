@@ -1,104 +1,23 @@
-"""For each alert, raw series that must make it fire, and such that must only just not.
-
-They are what exporters expose, so that a proof runs through the recording rules as well.
-"""
+"""Evidence for the alerts of models."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
 from contract import catalog
 from contract.alerts import MIN_REQUESTS, Threshold
-from contract.catalog import Metric
-from contract.quantity import Duration
 from contract.spec import QUANTILES, Model, Spec
-from generator.queries.alerting import STACK_JOBS
 from generator.queries.recorded import MODEL_JOBS
 from generator.queries.windows import FIVE_MINUTES, window
+from generator.rules.evidence.evidence import Evidence, Timeline, selector
 
-__all__ = ["MODEL_EVIDENCE", "STACK_EVIDENCE", "Evidence", "Inputs", "Timeline", "selector"]
-
-Inputs = Mapping[str, str]
-"""Series → its values, in promtool's notation."""
-
-
-_SHORTEST_STEP: Final = 15_000
-"""Below it promtool takes minutes for a proof, and rules are not evaluated more often anyway."""
-_LONGEST_STEP: Final = 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """Something is wrong from the start, up to step `bad`, then right up to step `end`."""
-
-    step: Duration
-    bad: int
-    end: int
-
-    @classmethod
-    def of(cls, hold: Duration, spec: Spec, longest: Duration = FIVE_MINUTES) -> Timeline:
-        """Long enough for the hold and for the longest window to fill and to empty."""
-        span = window(spec, longest).milliseconds
-        largest = max(_LONGEST_STEP, span // 30)
-        # Without a hold there is nothing to wait for, and steps may be large.
-        step = min(max(hold.milliseconds // 2 or largest, _SHORTEST_STEP), largest)
-        bad = math.ceil((span + hold.milliseconds) / step) + 2
-        return cls(step=Duration(step), bad=bad, end=bad + math.ceil(span / step) + 2)
-
-    def at(self, step: int) -> Duration:
-        """The time of a step."""
-        return Duration(self.step.milliseconds * step)
-
-    def gauge(self, bad: float, good: float, slope: float = 0) -> str:
-        """A value while it is bad and one while it is good; both grow by `slope` a step."""
-        good += slope * (self.bad + 1)
-        return f"{bad:.12g}+{slope:.12g}x{self.bad} {good:.12g}+{slope:.12g}x{self._rest}"
-
-    def counter(self, bad: float, good: float) -> str:
-        """A counter from 0 that grows by `bad`, later by `good` a step."""
-        total = bad * self.bad + good
-        return f"0+{bad:.12g}x{self.bad} {total:.12g}+{good:.12g}x{self._rest}"
-
-    def absent(self, good: float) -> str:
-        """Nothing while it is bad, then a value."""
-        return f"_x{self.bad + 1} {good:.12g}+0x{self._rest}"
-
-    @property
-    def _rest(self) -> int:
-        return self.end - self.bad - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What makes one alert fire while it is bad, with which labels; and what leaves it silent."""
-
-    firing: Inputs
-    labels: Mapping[str, str] = field(default_factory=dict)
-    value: float | None = None
-    silent: Mapping[str, Inputs] = field(default_factory=dict)
-    also: Mapping[str, Inputs] = field(default_factory=dict)
-    """Other inputs that make it fire with the same labels and value."""
-    since: int = 0
-    """The step at which `firing` has become bad, from which on the hold runs."""
-    codes: str = ""
-    """The XID errors that the alert must name."""
-
-
-def selector(metric: Metric | str, **labels: str) -> str:
-    """One series, as promtool reads it."""
-    pairs = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
-    return f"{metric}{{{','.join(pairs)}}}"
+__all__ = ["MODEL_EVIDENCE"]
 
 
 def _identity(threshold: Threshold) -> dict[str, str]:
     return {"model_name": threshold.model_name, "model_version": threshold.model_version}
-
-
-# Models' alerts
 
 
 def _requests(threshold: Threshold, times: Timeline, errors: int, of: int) -> dict[str, str]:
@@ -253,35 +172,3 @@ MODEL_EVIDENCE: Final[dict[str, Callable[[Threshold, Model, Spec, Timeline], Evi
     "DriftEvaluationStale": _drift_stale,
 }
 """By alert; None where no input can make it fire."""
-
-
-# The stack's own alerts
-
-
-def _exporter_down(_: Spec, times: Timeline) -> Evidence:
-    labels = {"job": STACK_JOBS[0], "instance": "127.0.0.1:9102"}
-    return Evidence(
-        firing={selector("up", **labels): times.gauge(0, 1)},
-        labels=labels,
-        silent={"reachable": {selector("up", **labels): times.gauge(1, 1)}},
-    )
-
-
-def _promises_missing(_: Spec, times: Timeline) -> Evidence:
-    promise = {"model_name": "a model", "model_version": "1", "team": "a team"}
-    alert = {"alert": "HighErrorRatio", "severity": "critical", "hold": "2m"}
-    series = selector(catalog.ALERT_THRESHOLD, **promise, **alert)
-    return Evidence(
-        firing={series: times.absent(0.05)},
-        silent={
-            "there": {series: times.gauge(0.05, 0.05)},
-            "remembered": {series: f"0.05 stale _x{times.end - 2}"},
-        },
-    )
-
-
-STACK_EVIDENCE: Final[dict[str, Callable[[Spec, Timeline], Evidence]]] = {
-    "ExporterDown": _exporter_down,
-    "PromisesMissing": _promises_missing,
-}
-"""By alert; the Watchdog needs nothing to fire."""

@@ -1,0 +1,77 @@
+"""Every alert: its name, severities, default `for`, and where its threshold comes from.
+
+The generator turns these into rules, docs and tests; the drift collector exposes the thresholds
+as `ml_alert_threshold`, one series per alert, severity and model, so that one rule serves every
+model and still fires at each model's own promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
+from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
+from contract.alerts.models import MIN_REQUESTS, MODEL_ALERTS
+from contract.alerts.stack import STACK_ALERTS
+from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
+
+__all__ = [
+    "ALERTS",
+    "MIN_REQUESTS",
+    "NEARLY_FULL",
+    "Alert",
+    "Display",
+    "GpuThreshold",
+    "Scope",
+    "Threshold",
+    "gpu_thresholds",
+    "thresholds",
+]
+
+ALERTS: Final = {alert.name: alert for alert in (*MODEL_ALERTS, *GPU_ALERTS, *STACK_ALERTS)}
+"""Every alert by name, models' alerts first."""
+
+if tuple(alert.name for alert in MODEL_ALERTS) != ALERT_NAMES:
+    raise AssertionError("contract.spec.ALERT_NAMES and the alerts of models differ")
+if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
+    raise AssertionError("contract.spec.GPU_ALERT_NAMES and the alerts of GPUs differ")
+
+
+def thresholds(spec: Spec) -> Iterator[Threshold]:
+    """Every threshold that is on: per model and alert, one for each of the alert's severities."""
+    for model in spec.models:
+        for alert in MODEL_ALERTS:
+            assert alert.promised is not None
+            settings = model.alerts.get(alert.name)
+            if settings is not None and not settings.enabled:
+                continue
+            hold = settings.hold if settings and settings.hold else alert.hold
+            for severity in alert.severities:
+                chosen = settings.severity if settings and settings.severity else severity
+                for objective, value in alert.promised(model, severity).items():
+                    yield Threshold(
+                        alert.name,
+                        chosen,
+                        hold,
+                        model.name,
+                        model.version,
+                        model.team,
+                        value,
+                        objective,
+                    )
+
+
+def gpu_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
+    """Every threshold of GPUs that is on: one for each alert."""
+    for alert in GPU_ALERTS:
+        settings = spec.gpu.alerts.get(alert.name)
+        if settings is not None and not settings.enabled:
+            continue
+        assert alert.default is not None
+        value = alert.default
+        if settings is not None and settings.threshold is not None:
+            value = settings.threshold
+        hold = settings.hold if settings and settings.hold else alert.hold
+        severity = settings.severity if settings and settings.severity else alert.severities[0]
+        yield GpuThreshold(alert.name, severity, hold, value)

@@ -1,0 +1,71 @@
+"""What an alert is, and a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from contract.quantity import Duration
+from contract.spec import Model, Severity
+
+__all__ = ["Alert", "Display", "GpuThreshold", "Promised", "Scope", "Threshold"]
+
+Display = Literal["percent", "duration", "number", "none"]
+Scope = Literal["model", "gpu", "stack"]
+Promised = Callable[[Model, Severity], Mapping[str, float]]
+"""The thresholds of a model that an alert watches at a severity: by objective, "" where an alert
+watches one promise only. Empty where the model promises nothing of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert; see `scope` for whom it is about.
+
+    `summary` and `description` are Prometheus templates; `{threshold}` and `{value}` in them become
+    the values at firing, shown as `display` says.
+    """
+
+    name: str
+    severities: tuple[Severity, ...]
+    hold: Duration
+    summary: str
+    description: str
+    promised: Promised | None = None
+    display: Display = "number"
+    set_by: str = ""
+    """The key of models.yaml that sets the threshold, for docs and notifications."""
+    default: float | None = None
+    """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
+
+    @property
+    def scope(self) -> Scope:
+        """Models have `promised`, GPUs a `default`, the stack itself has neither."""
+        if self.promised is not None:
+            return "model"
+        return "gpu" if self.default is not None else "stack"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Threshold:
+    """The promise of one model that one alert watches; `value` in the alert's base unit."""
+
+    alert: str
+    severity: Severity
+    hold: Duration
+    model_name: str
+    model_version: str
+    team: str
+    value: float
+    objective: str = ""
+    """Which promise, where the alert watches several: a metric of performance, a business ratio."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GpuThreshold:
+    """What one alert of GPUs watches, the same on every GPU; `value` in the alert's base unit."""
+
+    alert: str
+    severity: Severity
+    hold: Duration
+    value: float

@@ -1,0 +1,22 @@
+"""When each alert fires: PromQL over recorded series, joined with the promises of models.yaml.
+
+One expression serves every model: its threshold comes from `model:ml_alert_threshold`, its team
+from the same series. The value of an alert is always what is measured, never the threshold.
+"""
+
+from __future__ import annotations
+
+from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
+from generator.queries.alerting.models import MODEL_EXPRESSIONS
+from generator.queries.alerting.promise import Promise, threshold_lookup
+from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS
+
+__all__ = [
+    "GPU_EXPRESSIONS",
+    "MODEL_EXPRESSIONS",
+    "STACK_EXPRESSIONS",
+    "STACK_JOBS",
+    "Promise",
+    "codes_lookup",
+    "threshold_lookup",
+]

@@ -1,0 +1,37 @@
+"""When the alerts of models fire: serving, and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from contract.spec import QUANTILES
+from generator.queries import recorded
+from generator.queries.alerting.promise import Promise, above, compare
+
+__all__ = ["MODEL_EXPRESSIONS"]
+
+
+def _drifted(promise: Promise) -> str:
+    # The verdict knows the noise floor and min_samples; the comparison adds team and threshold.
+    return (
+        f"{compare(str(recorded.DRIFT_SCORE), '>', promise)}\n"
+        "and on (model_name, model_version, feature_name)\n"
+        f'{recorded.DRIFT_DETECTED}{{severity="{promise.severity}"}}'
+    )
+
+
+MODEL_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
+    "TargetDown": lambda promise: compare(str(recorded.TARGET_UP), "<", promise),
+    "HighErrorRatio": above(recorded.ERROR_RATIO, guarded=True),
+    **{
+        f"HighLatency{name.upper()}": above(recorded.LATENCY_QUANTILES[name], guarded=True)
+        for name in QUANTILES.values()
+    },
+    "FeatureDrift": _drifted,
+    "DriftShare": above(recorded.DRIFTED_FEATURES, guarded=False),
+    "DriftEvaluationStale": lambda promise: compare(
+        f"time() - {recorded.DRIFT_EVALUATED}", ">", promise
+    ),
+}
+"""The alerts of models, by name; the series carry model_name, model_version and team."""

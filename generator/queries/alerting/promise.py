@@ -1,0 +1,66 @@
+"""How what is measured is held against the promises of models.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from contract.alerts import MIN_REQUESTS
+from contract.quantity import Duration
+from contract.spec import Severity
+from generator.queries import recorded
+from generator.queries.recorded import Recorded
+
+__all__ = ["ON_MODEL", "Promise", "above", "compare", "threshold_lookup"]
+
+ON_MODEL: Final = "on (model_name, model_version)"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Promise:
+    """What one rule watches: the thresholds of one alert and severity that share a `for`."""
+
+    alert: str
+    severity: Severity
+    hold: Duration
+
+    @property
+    def thresholds(self) -> str:
+        """The thresholds, one series a model."""
+        return (
+            f'{recorded.THRESHOLD}{{alert="{self.alert}", severity="{self.severity}", '
+            f'hold="{self.hold}"}}'
+        )
+
+
+def compare(measured: str, comparison: str, promise: Promise, *, by: str = "") -> str:
+    """The measured series that break the promise of their model, with its team.
+
+    Where an alert watches several promises of a model, `by` is the label of the measured series
+    that tells them apart; it becomes `objective`, as the thresholds have it.
+    """
+    on = ON_MODEL
+    if by:
+        on = "on (model_name, model_version, objective)"
+        measured = f'label_replace({measured}, "objective", "$1", "{by}", "(.*)")'
+    return f"{measured}\n{comparison} {on} group_left (team)\n{promise.thresholds}"
+
+
+def above(measured: Recorded, *, guarded: bool) -> Callable[[Promise], str]:
+    """What is measured is above its threshold; `guarded`: and there were enough requests."""
+
+    def expression(promise: Promise) -> str:
+        broken = compare(str(measured), ">", promise)
+        guard = f"\nand {ON_MODEL}\n{recorded.REQUESTS_INCREASE} >= {MIN_REQUESTS}"
+        return broken + guard if guarded else broken
+
+    return expression
+
+
+def threshold_lookup(alert: str, severity: Severity) -> str:
+    """The threshold of a firing alert, for a template that fills each %q with a label."""
+    return (
+        f"{recorded.THRESHOLD}{{alert='{alert}',severity='{severity}',"
+        "model_name=%q,model_version=%q,objective=%q}"
+    )

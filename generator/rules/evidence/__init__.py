@@ -1,0 +1,22 @@
+"""For each alert, raw series that must make it fire, and such that must only just not.
+
+They are what exporters expose, so that a proof runs through the recording rules as well.
+"""
+
+from __future__ import annotations
+
+from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
+from generator.rules.evidence.gpus import GPU_EVIDENCE, LONGEST_WINDOW
+from generator.rules.evidence.models import MODEL_EVIDENCE
+from generator.rules.evidence.stack import STACK_EVIDENCE
+
+__all__ = [
+    "GPU_EVIDENCE",
+    "LONGEST_WINDOW",
+    "MODEL_EVIDENCE",
+    "STACK_EVIDENCE",
+    "Evidence",
+    "Inputs",
+    "Timeline",
+    "selector",
+]
