@@ -4,7 +4,8 @@
 13 numeric ones of unlike shapes and 7 categorical ones. Ours is the collector's own evaluation at
 the defaults of models.yaml, but with min_samples 1, so that small windows are judged at all; the
 references are 250, each for four windows of every size. For power the numeric features are moved
-by 0.2, 0.5 and 1 of their standard deviations.
+by 0.2, 0.5 and 1 of their standard deviations. The floors of the other methods are held against the
+same windows.
 
 Beside it Evidently and NannyML at their defaults, on the first windows of the same data. Each
 lives in an environment of its own, whose Python EVIDENTLY_PYTHON and NANNYML_PYTHON name.
@@ -20,7 +21,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ SHIFTS: Final = (0.2, 0.5, 1.0)
 REFERENCE_ROWS: Final = 5_000
 WINDOWS_EACH: Final = 4
 PEERS: Final = Path(__file__).parent / "false_alarms_peers.py"
+
+DEFAULTS: Final = Drift(min_samples=1)
+METHODS: Final[tuple[str, ...]] = get_args(Drift.model_fields["method"].annotation)
+BY_METHOD: Final = {
+    method: Drift.model_validate({"method": method, "min_samples": 1}) for method in METHODS
+}
 
 Column = NDArray[Any]
 Draw = Callable[[np.random.Generator, int], Column]
@@ -91,9 +98,10 @@ def profile(columns: Mapping[str, Column]) -> Profile:
     return build_profile(lists, model_name="m")
 
 
-def judge(profiles: Sequence[Profile], windows: Sequence[Mapping[str, Column]]) -> Evaluation:
+def judge(
+    profiles: Sequence[Profile], windows: Sequence[Mapping[str, Column]], drift: Drift = DEFAULTS
+) -> Evaluation:
     """Evaluate each window against its profile, as if each were a model of its own."""
-    drift = Drift(min_samples=1)
     models = [
         Model(name=f"m{number}", version="1", task="regression", drift=drift)
         for number in range(len(windows))
@@ -150,7 +158,7 @@ def beside(
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The result as two tables in Markdown."""
+    """The result as tables in Markdown: without drift, with it, and each method's floor."""
     peers = result["beside"]
     head = ["window", "features", "floor alone", "data sets, any", "data sets, share"]
     for peer in peers:
@@ -167,8 +175,12 @@ def table(result: Mapping[str, Any]) -> str:
         for shift in SHIFTS:
             found = result["power"][str(size)][str(shift)].values()
             moved.append([f"{size:,}", f"{shift} σ", *(f"{value:.0%}" for value in found)])
+    floors = [["window", *METHODS], ["---", *["---:"] * len(METHODS)]]
+    for size in SIZES:
+        own = result["floors"][str(size)]
+        floors.append([f"{size:,}", *(f"{own[method]:.2%}" for method in METHODS)])
     return "\n\n".join(
-        "\n".join(f"| {' | '.join(row)} |" for row in lines) for lines in (rows, moved)
+        "\n".join(f"| {' | '.join(row)} |" for row in lines) for lines in (rows, moved, floors)
     )
 
 
@@ -188,12 +200,19 @@ def main() -> None:
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "windows": options.windows,
         "without drift": {},
+        "floors": {},
         "power": {},
         "beside": {},
     }
     for size in SIZES:
-        found = judge(repeated, [draw(random, size) for _ in repeated])
+        windows = [draw(random, size) for _ in repeated]
+        found = judge(repeated, windows)
         result["without drift"][str(size)] = shares(found)
+        result["floors"][str(size)] = {
+            method: float((of_method.score > of_method.floor).mean())
+            for method, drift in BY_METHOD.items()
+            for of_method in [judge(repeated, windows, drift)]
+        }
         few = repeated[:: 2 * WINDOWS_EACH]
         result["power"][str(size)] = {
             str(shift): power(judge(few, [draw(random, size, shift) for _ in few]))
@@ -201,8 +220,8 @@ def main() -> None:
         }
     for peer, variable in (("Evidently", "EVIDENTLY_PYTHON"), ("NannyML", "NANNYML_PYTHON")):
         if python := os.environ.get(variable):
-            windows = min(options.peer_windows, len(references))
-            flagged = beside(python, peer.lower(), references, windows, 7)
+            few_windows = min(options.peer_windows, len(references))
+            flagged = beside(python, peer.lower(), references, few_windows, 7)
             result["beside"][peer] = {"version": flagged.pop("version"), "flagged": flagged}
         else:
             print(f"without {peer}: {variable} names no Python that has it")

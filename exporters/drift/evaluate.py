@@ -94,8 +94,10 @@ def _compare(layout: Layout, current: Array) -> tuple[Array, Array, Array]:
             block = rows[start : start + _BLOCK]
             sides, places = Sides(layout.reference[block], current[block]), layout.places[block]
             score[block] = STATISTICS[method](sides, places)
-            floor[block] = noise.floor(method, sides, places)
             p_value[block] = noise.p_values(sides)
+            floor[block] = noise.raised_floor(
+                noise.floor(method, sides, places), score[block], p_value[block]
+            )
     return score, floor, p_value
 
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from exporters.drift.chi_square import chi_square_quantile, chi_square_tail
 from exporters.drift.statistics import EMPTY, Sides, chi_square, hellinger, occupied_bins
 
-__all__ = ["NOISE_QUANTILE", "floor", "p_values"]
+__all__ = ["NOISE_QUANTILE", "floor", "p_values", "raised_floor"]
 
 Array = NDArray[np.float64]
 
@@ -179,6 +179,18 @@ def floor(method: str, sides: Sides, places: Array) -> Array:
             return sides.filled(np.sqrt(summed / (sides.n + sides.m)))
         scored: Array = _METHODS[method].score(summed * (1 / sides.n + 1 / sides.m))
     return sides.filled(scored)
+
+
+def raised_floor(floor: Array, score: Array, p_value: Array) -> Array:
+    """The floor, but no lower than a score that the p-value says chance gives; shape [...].
+
+    A bin in which nearly nothing is expected, such as the one above the reference's largest value,
+    makes the tail of a score two-humped: what one value there does lies beyond any smooth tail, and
+    happens in more than 1 of 100 small windows. The p-value knows such bins, whatever the method.
+    """
+    by_chance = (score > floor) & (p_value > 1 - NOISE_QUANTILE)
+    raised: Array = np.where(by_chance, score, floor)
+    return raised
 
 
 def p_values(sides: Sides) -> Array:
