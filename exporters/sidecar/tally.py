@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from contract.profile import OTHER
 from exporters.expose import Exemplar
 from exporters.sidecar.body import shown
-from exporters.sidecar.counts import Counts, Rows, count_rows
+from exporters.sidecar.counts import Counts, Rows, count_events, count_rows
 from exporters.sidecar.event import WANTED, Event, Label
 from exporters.sidecar.labels import Labelled, likeliest
 from exporters.sidecar.layout import Layout
@@ -111,14 +111,17 @@ class Tally:
     def take(self, events: Sequence[Event]) -> None:
         """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
-        for event in events:
-            if type(event.prediction) is list:
-                self._choose_class(event, event.prediction)
+        self._choose_classes(events)
         self._arrived += events
         if len(self._arrived) >= READ_AT:
             self._read()
             if self._waits >= FOLD_AT:
                 self._fold()
+
+    def count(self, events: Sequence[Event]) -> Counts:
+        """The counts of such events, added to nothing."""
+        self._choose_classes(events)
+        return count_events(self.layout, events)
 
     def take_rows(self, rows: Rows) -> None:
         """Count rows that nothing is wrong with, and that bring neither ids nor labels."""
@@ -153,6 +156,11 @@ class Tally:
     def restore(self, counts: Counts) -> None:
         """Start from the counts that a sidecar before this one had."""
         self._counts = counts
+
+    def _choose_classes(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if type(event.prediction) is list:
+                self._choose_class(event, event.prediction)
 
     def _choose_class(self, event: Event, probabilities: Sequence[float]) -> None:
         """Make one class of a list of probabilities, in the order of the profile's classes."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from exporters.sidecar.counts import Counts
 from exporters.sidecar.event import Event
 
 __all__ = [
@@ -107,11 +108,17 @@ class LabelBatch:
 
 @dataclass(slots=True)
 class Group:
-    """What is written at once. `checkpoint` is as of a sequence number: all counts up to it."""
+    """What is written at once. `checkpoint` is as of a sequence number: all counts up to it.
+
+    `unlogged` is what was counted of events that `sampling` leaves out, by the place of their
+    version. A counter that a restart did not know of would go back, and Prometheus would take all
+    of it as new.
+    """
 
     arrived: float
     predictions: list[PredictionBatch] = field(default_factory=list)
     labels: list[LabelBatch] = field(default_factory=list)
+    unlogged: dict[int, Counts] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
 
 
@@ -164,15 +171,22 @@ class Committed:
 
 @dataclass(slots=True)
 class Replayed:
-    """What the log holds beyond the last checkpoint: events of one version, results of labels."""
+    """What the log holds beyond the last checkpoint, of one version.
+
+    Events, results of labels, or packed counts of events that were not logged.
+    """
 
     version: int
     events: Sequence[Event] = ()
     joined: Joined | None = None
+    counts: bytes = b""
 
 
 class Log(Protocol):
     """A prediction log. All calls after `open` come from one thread."""
+
+    replays: bool
+    """Whether `open` gives counts and events of an earlier process back."""
 
     def open(self, versions: Sequence[Version]) -> tuple[bytes | None, Iterable[Replayed]]:
         """Make the log ready: the counts of its last checkpoint, and what came after that.

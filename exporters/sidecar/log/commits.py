@@ -68,6 +68,9 @@ class Counted(Protocol):
     def take(self, events: Sequence[Event]) -> None:
         """Count events."""
 
+    def count(self, events: Sequence[Event]) -> Counts:
+        """The counts of events, added to nothing."""
+
     def take_rows(self, rows: Rows) -> None:
         """Count events that bring neither ids nor labels, field by field."""
 
@@ -165,6 +168,16 @@ class Commits:
                 self._versions[part.version].take(part.events)
             if part.joined is not None:
                 self._settle([part.joined])
+            if part.counts:
+                self._add(part.version, part.counts)
+
+    def _add(self, version: int, packed: bytes) -> None:
+        """Add counts that a process before this one packed."""
+        own = self._versions[version]
+        for plain in unpack(packed).values():
+            counts = restored(Counts.zero(own.labelled.layout), plain)
+            if counts is not None:
+                own.counts.add(counts)
 
     def add(self, own: Counted) -> None:
         """Know one more version from now on; its place is the last one."""
@@ -282,7 +295,24 @@ class Commits:
             entries = labelled.label_entries(mine, now)
             actuals: list[Answer] = [label.actual for label in mine]
             self._add_labels(prepared, LabelBatch(version, entries, actuals))
+        if self._store.replays:
+            self._count_unlogged(prepared)
         return prepared
+
+    def _count_unlogged(self, prepared: _Prepared) -> None:
+        """Have the log know what is counted of events that it does not keep."""
+        unlogged = prepared.group.unlogged
+
+        def counts_of(version: int) -> Counts:
+            layout = self._versions[version].labelled.layout
+            return unlogged.setdefault(version, Counts.zero(layout))
+
+        for version, rest in prepared.unlogged:
+            counts_of(version).add(self._versions[version].count(rest))
+        for joined in prepared.settled:
+            for version in np.unique(joined.versions).tolist():
+                rows = np.flatnonzero(joined.versions == version)
+                self._versions[version].labelled.settle(counts_of(version), joined, rows)
 
     def _prepare_events(
         self, prepared: _Prepared, version: int, events: list[Event], now: float

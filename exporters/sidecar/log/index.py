@@ -84,16 +84,6 @@ class Index:
             fresh[places[(table.flags[rows] & PREDICTED) > 0]] = False
         return fresh
 
-    def unlabelled(self, keys: Keys) -> NDArray[np.bool_]:
-        """Which keys have no label yet, each only where it first stands."""
-        fresh = _first(keys)
-        for table, places, rows in self._find(keys):
-            fresh[places[(table.flags[rows] & LABELLED) > 0]] = False
-        if self._waiting:
-            waiting = self._waiting
-            fresh &= np.fromiter((key not in waiting for key in keys.tolist()), bool, len(keys))
-        return fresh
-
     def predict(self, version: int, entries: Entries, arrived: float) -> Joined | None:
         """Add predictions that are new; gives what becomes of the labels that waited for them."""
         entries = entries[entries["key"] > 0]

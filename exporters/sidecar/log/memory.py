@@ -15,6 +15,8 @@ __all__ = ["MemoryLog"]
 class MemoryLog:
     """An index and nothing else. Spans are seconds."""
 
+    replays = False
+
     def __init__(self, *, retention: float, ttl: float, wait: float) -> None:
         self._retention = retention
         self._index = Index(ttl=ttl, wait=wait, limit=GENERATION)

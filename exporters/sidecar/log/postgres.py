@@ -80,6 +80,8 @@ T = TypeVar("T")
 class PostgresLog:
     """A log at a libpq connection string. Spans are seconds, sizes bytes."""
 
+    replays = False
+
     def __init__(
         self, conninfo: str, *, retention: float, max_size: int, ttl: float, wait: float
     ) -> None:

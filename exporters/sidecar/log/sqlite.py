@@ -30,6 +30,7 @@ from exporters.sidecar.log.batch import (
     Version,
     chosen,
 )
+from exporters.sidecar.log.checkpoint import pack
 from exporters.sidecar.log.index import Index
 from exporters.sidecar.log.rows import decode_actuals, decode_events, encode
 
@@ -37,9 +38,10 @@ __all__ = ["FILE", "LABELS", "PREDICTIONS", "SqliteLog", "connect"]
 
 FILE: Final = "predictions.sqlite"
 
-PREDICTIONS, LABELS = range(2)
+PREDICTIONS, LABELS, COUNTS = range(3)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READS: Final = frozenset({1, FORMAT})
 
 PAGE: Final = 16 * 1024
 WAL_PAGES: Final = 1024
@@ -47,6 +49,9 @@ WAL_PAGES: Final = 1024
 
 TIDY_SECONDS: Final = 0.01
 """How long one round of deleting may keep commits waiting."""
+
+_ONE: Final = np.zeros(1, ENTRY)
+"""Stands for the entries of counts, which have none."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS chunk (
@@ -71,6 +76,8 @@ CREATE TABLE IF NOT EXISTS checkpoint (
 
 class SqliteLog:
     """The default log, in `folder`. Spans are seconds, sizes bytes."""
+
+    replays = True
 
     def __init__(
         self,
@@ -113,15 +120,22 @@ class SqliteLog:
     def commit(self, group: Group) -> Committed:
         """Write a group in one transaction, and join once it is on the disk."""
         fresh = _split([batch.entries for batch in group.predictions], self._index.unseen)
-        new_labels = _split([batch.entries for batch in group.labels], self._index.unlabelled)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for batch, mask in zip(group.predictions, fresh, strict=True):
                 events = batch.events if mask.all() else chosen(batch.events, mask)
-                self._write(PREDICTIONS, group.arrived, batch.version, batch.entries[mask], events)
-            for labels, mask in zip(group.labels, new_labels, strict=True):
-                actuals = chosen(labels.actuals, mask)
-                self._write(LABELS, group.arrived, labels.version, labels.entries[mask], actuals)
+                self._write(
+                    PREDICTIONS, group.arrived, batch.version, batch.entries[mask], encode(events)
+                )
+            for labels in group.labels:
+                # Second labels of a prediction too: a restart has to count them again.
+                self._write(
+                    LABELS, group.arrived, labels.version, labels.entries, encode(labels.actuals)
+                )
+            for version, counts in group.unlogged.items():
+                own = self._versions[version]
+                key = (own.model_name, own.model_version, own.fingerprint)
+                self._write(COUNTS, group.arrived, version, _ONE, pack([(key, counts)]))
             if group.checkpoint is not None:
                 point = group.checkpoint
                 self._db.execute(
@@ -175,7 +189,7 @@ class SqliteLog:
             self._lock.close()
 
     def _write(
-        self, kind: int, arrived: float, version: int, entries: Entries, body: Sequence[Any]
+        self, kind: int, arrived: float, version: int, entries: Entries, body: bytes
     ) -> None:
         if not len(entries):
             return
@@ -192,7 +206,7 @@ class SqliteLog:
                 own.fingerprint,
                 len(entries),
                 entries.tobytes(),
-                encode(body),
+                body,
             ),
         )
 
@@ -214,6 +228,10 @@ class SqliteLog:
             if expired and not counted:
                 yield Replayed(0, joined=expired)
             if version is None:
+                continue
+            if kind == COUNTS:
+                if not counted and fingerprint == self._versions[version].fingerprint:
+                    yield Replayed(version, counts=self._body(seq))
                 continue
             entries = np.frombuffer(blob, ENTRY)
             events: list[Event] = []
@@ -277,8 +295,8 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     db.execute("PRAGMA secure_delete = OFF")
     found = db.execute("PRAGMA user_version").fetchone()[0]
-    if found not in {0, FORMAT}:
-        raise LogError(f"{path} has format {found}, this version reads {FORMAT}")
+    if found and found not in READS:
+        raise LogError(f"{path} has format {found}, this version reads up to {FORMAT}")
     db.executescript(f"{SCHEMA} PRAGMA user_version = {FORMAT};")
     return db
 
