@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,12 +20,47 @@ _DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 class Cluster:
-    """A running server; its one user is `tester`, with a password or without."""
+    """A server that can be stopped and started; its one user is `tester`, with any password."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, user: str | None) -> None:
         self.port = port
         self.folder = folder
         self.url = f"postgresql://tester@127.0.0.1:{port}/postgres"
+        self._user = user
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [
+                    *(str(_program("postgres")), "-D", str(self.folder / "data")),
+                    *("-p", str(self.port), "-c", "listen_addresses=127.0.0.1"),
+                    *("-c", f"unix_socket_directories={self.folder}"),
+                    *("-c", "fsync=off", "-c", "autovacuum_naptime=1s"),
+                ],
+                user=self._user,
+                cwd=self.folder,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        ready = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        eventually(
+            lambda: subprocess.run(ready, check=False).returncode == 0,
+            says=(self.folder / "log").read_text,
+        )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT ends connections, SIGTERM waits for them."""
+        if self._server is None:
+            return
+        self._server.send_signal(how)
+        try:
+            self._server.wait(15)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait(5)
+        self._server = None
 
 
 @contextmanager
@@ -33,41 +69,19 @@ def cluster() -> Iterator[Cluster]:
     user = _unprivileged()
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder = Path(name)
-        data = folder / "data"
         if user is not None:
             shutil.chown(folder, user)
         folder.chmod(0o755)
-        port = free_port()
+        data = folder / "data"
         _run(
             user, _program("initdb"), "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"
         )
-        log = (folder / "log").open("wb")
-        server = subprocess.Popen(
-            [
-                *(str(_program("postgres")), "-D", str(data), "-p", str(port)),
-                *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"),
-                *("-c", "fsync=off", "-c", "autovacuum_naptime=1s"),
-            ],
-            user=user,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
-        log.close()
+        made = Cluster(free_port(), folder, user)
         try:
-            ready = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port)]
-            eventually(
-                lambda: subprocess.run(ready, check=False).returncode == 0,
-                says=(folder / "log").read_text,
-            )
-            yield Cluster(port, folder)
+            made.start()
+            yield made
         finally:
-            server.terminate()
-            try:
-                server.wait(15)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait(5)
+            made.stop()
 
 
 def _program(name: str) -> Path:
