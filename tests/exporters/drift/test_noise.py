@@ -13,7 +13,7 @@ from exporters.drift.chi_square import chi_square_quantile
 from exporters.drift.statistics import STATISTICS, Sides
 
 METHODS = list(get_args(Drift.model_fields["method"].annotation))
-DRAWN = ("total_variation", "wasserstein")
+GAUSSIAN = ("total_variation", "wasserstein")
 PLACES = np.concatenate([[0.0], np.linspace(-2, 2, 11)])
 SHARES = {
     "ten bins alike": [0.0, 0.0, *[0.1] * 10],
@@ -37,7 +37,7 @@ def _windows(shares: list[float], n: int, count: int) -> tuple[Sides, np.ndarray
 @pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES.keys())
 @pytest.mark.parametrize("n", [100, 1000])
 def test_without_drift_few_windows_pass_the_floor(method: str, shares: list[float], n: int) -> None:
-    count = 4000 if method not in DRAWN else 1000
+    count = 4000
     sides, places = _windows(shares, n, count)
     score = STATISTICS[method](sides, places)
     floor = noise.raised_floor(noise.floor(method, sides, places), score, noise.p_values(sides))
@@ -103,3 +103,35 @@ def test_floors_end_where_nothing_is_to_compare(method: str) -> None:
 
 def test_one_bin_has_no_drift_to_find() -> None:
     assert noise.p_values(Sides(np.array([[0.0, 10]]), np.array([[0.0, 7]]))) == 1
+
+
+def _drawn_floor(method: str, shares: np.ndarray, places: np.ndarray) -> float:
+    """The 0.99 quantile of many draws of the limit that `noise.floor` takes moments of."""
+    shares, weights = shares[1:], np.diff(places[1:])
+    step = np.sqrt(shares) * np.random.default_rng(1).standard_normal((40_000, len(shares)))
+    step -= step.sum(axis=1, keepdims=True) * shares
+    if method == "wasserstein":
+        summed = (np.abs(np.cumsum(step, axis=1)[:, :-1]) * weights).sum(axis=1)
+    else:
+        summed = np.abs(step).sum(axis=1) / 2
+    return float(np.quantile(summed, 0.99))
+
+
+UNLIKE = {
+    "two alike": [0.0, 0.5, 0.5],
+    "one rare": [0.0, 0.999, 0.001],
+    "three": [0.0, 0.6, 0.3, 0.1],
+    "ten": [0.0, *[0.1] * 10],
+    "forty": [0.0, *(np.arange(1, 41) ** -1.2 / (np.arange(1, 41) ** -1.2).sum())],
+}
+
+
+@pytest.mark.parametrize("method", GAUSSIAN)
+@pytest.mark.parametrize("shares", UNLIKE.values(), ids=UNLIKE.keys())
+@pytest.mark.parametrize("gap", [1.0, 0.1], ids=["places alike", "one place far off"])
+def test_gaussian_floors_are_those_of_draws(method: str, shares: list[float], gap: float) -> None:
+    p = np.array(shares)
+    places = np.concatenate([[0.0], np.arange(len(p) - 2) * gap, [(len(p) - 3) * gap + 1]])
+    sides = Sides(p[np.newaxis] * 1e6, p[np.newaxis] * 1e4)
+    floor = noise.floor(method, sides, places[np.newaxis])[0] / np.sqrt(1e-4 + 1e-6)
+    assert 0.98 <= floor / _drawn_floor(method, p, places) <= 1.06
