@@ -60,6 +60,8 @@ log = logging.getLogger("ml.client")
 
 BACKOFF_FIRST: Final = 0.1
 BACKOFF_CAP: Final = 5.0
+_jitter: Final = random.Random()
+"""Of its own: a model server that seeded the global one must get the numbers it asked for."""
 EXIT_TIMEOUT: Final = 2.0
 MAX_REPLY_BYTES: Final = 1 << 20
 MAX_BATCH_BYTES: Final = 1 << 20
@@ -530,7 +532,7 @@ class Monitor:
             return max(0.0, min(self._flush_interval, self._report_at - time.monotonic()))
         doublings = min(self._failures - 1, 10)
         # Jitter, so that many workers don't meet a restarted sidecar all at once.
-        return min(BACKOFF_CAP, BACKOFF_FIRST * 2.0**doublings) * random.uniform(0.75, 1.0)
+        return min(BACKOFF_CAP, BACKOFF_FIRST * 2.0**doublings) * _jitter.uniform(0.75, 1.0)
 
     def _note_failure(self, problem: Exception) -> None:
         if self._failures == 0:

@@ -5,6 +5,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import pytest
 
 from exporters.sidecar.client import Monitor
 from tests.exporters.sidecar.recorder import PATIENCE, Recorder, recording
+from tests.processes import free_port
 
 NEVER = 3600.0
 """A flush interval that only flush, close or a full batch can cut short."""
@@ -457,6 +459,15 @@ def test_a_broken_token_file_keeps_events_until_it_is_mended(
     token.write_text("right", encoding="utf-8")
     assert monitor.flush(PATIENCE)
     monitor.close()
+
+
+def test_the_numbers_of_a_seeded_server_stay_as_they_were() -> None:
+    before = random.getstate()
+    absent = Monitor(f"http://127.0.0.1:{free_port()}", flush_interval=0.01)
+    infer(absent)
+    assert not absent.flush(1.0)  # it tried, and waits a random time before it tries again
+    assert random.getstate() == before
+    absent.close()
 
 
 def test_after_close_events_are_dropped_and_counted(monitor: Monitor, sidecar: Recorder) -> None:
