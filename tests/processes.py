@@ -23,8 +23,11 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout: where processes run unless told otherwise."""
 
 # Below the range that outgoing connections take their ports from, so that none of them takes a
-# port between our look at it and the server's bind.
-_PORTS: Final = range(20_000, 32_000)
+# port between our look at it and the server's bind. Workers of one test run share them out.
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS: Final = range(20_000 + _WORKER, 32_000, _WORKERS)
+_chosen: Final = random.Random()
 _handed_out: Final[set[int]] = set()
 
 T = TypeVar("T")
@@ -33,7 +36,7 @@ T = TypeVar("T")
 def free_port() -> int:
     """A loopback port that nobody listens on and that was not handed out before."""
     for _ in range(200):
-        port = random.choice(_PORTS)
+        port = _chosen.choice(_PORTS)
         if port in _handed_out:
             continue
         with socket.socket() as probe:

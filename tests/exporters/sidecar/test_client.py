@@ -462,8 +462,8 @@ def test_a_broken_token_file_keeps_events_until_it_is_mended(
 
 
 def test_the_numbers_of_a_seeded_server_stay_as_they_were() -> None:
-    before = random.getstate()
     absent = Monitor(f"http://127.0.0.1:{free_port()}", flush_interval=0.01)
+    before = random.getstate()
     infer(absent)
     assert not absent.flush(1.0)  # it tried, and waits a random time before it tries again
     assert random.getstate() == before
