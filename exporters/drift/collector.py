@@ -20,7 +20,7 @@ from exporters.drift.families import Labels
 from exporters.drift.layout import Layout, read_layout
 from exporters.drift.prometheus import Prometheus
 from exporters.drift.promises import promises
-from exporters.drift.window import read_counts
+from exporters.drift.window import Span, read_counts
 from exporters.expose import Family, Own, series
 from exporters.expose.follow import LOOK, Follower
 
@@ -177,8 +177,9 @@ class Collector:
         """Ask, compare, keep. Raises EvaluationError where Prometheus did not answer."""
         with self._own.collecting():
             layout = self._watched.layout
-            now = time.time()
-            counts = read_counts(layout, lambda text: self._prometheus.query(text, at=now))
+            now, deadline = time.time(), time.monotonic() + self.interval
+            spans = [Span(window, now) for window in layout.windows]
+            counts = read_counts(layout, self._prometheus.query_raw, spans, deadline=deadline)
             evaluation = evaluate(layout, counts, time=now)
             self._keep(evaluation)
             silent = [f for f in evaluation.failures.values() if f.reason == "prometheus"]

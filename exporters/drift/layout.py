@@ -60,6 +60,11 @@ class Layout:
         }
 
     @cached_property
+    def places_of(self) -> dict[str, dict[bytes, int | tuple[int, str]]]:
+        """Where series of a metric were found to belong, by the JSON of their labels: a cache."""
+        return {}
+
+    @cached_property
     def model_of(self) -> NDArray[np.int64]:
         """The model of each row; shape [rows]."""
         return np.array([row.model for row in self.rows], dtype=np.int64)

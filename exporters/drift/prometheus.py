@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import httpx
 import msgspec
 
-__all__ = ["Prometheus", "PrometheusError", "Sample"]
+__all__ = ["Prometheus", "PrometheusError", "RawSample", "Sample", "decode_labels"]
+
+T = TypeVar("T")
 
 TIMEOUT: Final = 30.0
 """Seconds that a query may take, on either side."""
@@ -22,6 +24,13 @@ class Sample(msgspec.Struct):
     """One series of an instant vector: its labels, and [Unix time, number as text]."""
 
     metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class RawSample(msgspec.Struct):
+    """The same, its labels as the JSON they came as: hundreds of thousands are compared as such."""
+
+    metric: msgspec.Raw
     value: tuple[float, str]
 
 
@@ -41,6 +50,9 @@ class _Answer(msgspec.Struct):
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_samples = msgspec.json.Decoder(list[Sample]).decode
+_decode_raw_samples = msgspec.json.Decoder(list[RawSample]).decode
+decode_labels = msgspec.json.Decoder(dict[str, str]).decode
+"""The labels of a raw sample."""
 
 
 class Prometheus:
@@ -54,6 +66,15 @@ class Prometheus:
 
     def query(self, expression: str, *, at: float) -> Sequence[Sample]:
         """The instant vector of an expression at a Unix time. Raises PrometheusError."""
+        return self._vector(expression, at, _decode_samples)
+
+    def query_raw(self, expression: str, at: float) -> Sequence[RawSample]:
+        """The same, with labels undecoded."""
+        return self._vector(expression, at, _decode_raw_samples)
+
+    def _vector(
+        self, expression: str, at: float, decode: Callable[[msgspec.Raw], list[T]]
+    ) -> list[T]:
         form = {"query": expression, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
         try:
             response = self._client.post(f"{self.url}/api/v1/query", data=form)
@@ -73,7 +94,7 @@ class Prometheus:
         if answer.data is None or answer.data.result_type != "vector":
             raise PrometheusError(f"{self.url}: an answer that is no vector")
         try:
-            return _decode_samples(answer.data.result)
+            return decode(answer.data.result)
         except msgspec.DecodeError as error:
             raise PrometheusError(f"{self.url}: a vector that cannot be read: {error}") from None
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,19 +15,13 @@ from contract.quantity import Duration
 from contract.spec import Model
 from exporters.drift.evaluate import evaluate
 from exporters.drift.layout import Layout, layout
-from exporters.drift.prometheus import PrometheusError, Sample
-from exporters.drift.window import (
-    BUCKETS,
-    CATEGORIES,
-    MISSING,
-    Counts,
-    Failure,
-    expressions,
-    read_counts,
-)
+from exporters.drift.prometheus import PrometheusError, RawSample
+from exporters.drift.window import QUERIES, SOURCES, Counts, Failure, Span, read_counts
 from tests.exporters.drift.counting import Bins, category, numeric
 
 HOUR, DAY = Duration.parse("1h"), Duration.parse("1d")
+NOW = 1_800_000_000.0
+BUCKETS, CATEGORIES, MISSING = (source.metric for source in SOURCES)
 
 
 def _layout(*models: tuple[str, dict[str, Bins], Duration]) -> Layout:
@@ -39,15 +36,17 @@ AGE = numeric(0, 40, 30, 30, 0, missing=2)
 CITY = category({"Oslo": 60, "Rome": 40})
 ONE = _layout(("m", {"age": AGE, "city": CITY}, HOUR))
 
-Answers = dict[str, list[Sample]]
+Answers = dict[str, list[RawSample]]
 
 
-def _sample(value: float | str, model: str = "m", feature: str = "age", **labels: str) -> Sample:
+def _sample(value: float | str, model: str = "m", feature: str = "age", **labels: str) -> RawSample:
     names = {"model_name": model, "model_version": "1", "feature_name": feature}
-    return Sample(metric={**names, **labels}, value=(0.0, str(value)))
+    return RawSample(
+        metric=msgspec.Raw(msgspec.json.encode({**names, **labels})), value=(0.0, str(value))
+    )
 
 
-def _buckets(*texts: str, cumulative: Sequence[float], model: str = "m") -> list[Sample]:
+def _buckets(*texts: str, cumulative: Sequence[float], model: str = "m") -> list[RawSample]:
     return [_sample(value, model, le=text) for text, value in zip(texts, cumulative, strict=True)]
 
 
@@ -55,8 +54,15 @@ WHOLE = _buckets("0.0", "1.0", "2.5", "10.0", "+Inf", cumulative=[1, 11, 31, 61,
 
 
 def _counts(layout: Layout, answers: Answers) -> Counts:
-    by_expression = {text: answers.get(metric, []) for metric, text in expressions(HOUR).items()}
-    return read_counts(layout, lambda text: by_expression[text])
+    def ask(text: str, at: float) -> list[RawSample]:
+        assert at == NOW
+        return next((found for metric, found in answers.items() if metric + "{" in text), [])
+
+    return read_counts(layout, ask, _spans(layout))
+
+
+def _spans(layout: Layout) -> list[Span]:
+    return [Span(window, NOW) for window in layout.windows]
 
 
 def _read(layout: Layout, answers: Answers) -> tuple[list[list[float]], dict[int, Failure]]:
@@ -103,7 +109,7 @@ DIFFERING: dict[str, tuple[Answers, str]] = {
         'feature age is counted with le="3.0", which its profile does not have',
     ),
     "an edge of the profile that nobody counts at": (
-        {BUCKETS: [sample for sample in WHOLE if sample.metric["le"] != "2.5"]},
+        {BUCKETS: [sample for sample in WHOLE if b'"2.5"' not in bytes(sample.metric)]},
         'feature age is not counted at le="2.5", which its profile has',
     ),
     "an edge that is no number": (
@@ -142,35 +148,115 @@ def test_other_bins_of_one_model_leave_the_next_alone() -> None:
 def test_a_window_that_cannot_be_asked_for_fails_its_models_alone() -> None:
     two = _layout(("short", {"age": AGE}, HOUR), ("long", {"age": AGE}, DAY))
 
-    def query(text: str) -> list[Sample]:
-        if "[1d]" in text:
+    def ask(text: str, _: float) -> list[RawSample]:
+        if "[1d:1h]" in text:
             raise PrometheusError("too many samples")
         return WHOLE if BUCKETS in text else []
 
-    failures = read_counts(two, query).failures
+    failures = read_counts(two, ask, _spans(two)).failures
     assert failures == {1: Failure("prometheus", "too many samples")}
 
 
-def test_one_query_a_metric_and_window_serves_all_models() -> None:
-    features: dict[str, Bins] = {"age": AGE}
-    many = _layout(*((f"m{i}", features, (HOUR, DAY)[i % 2]) for i in range(10)))
+def _asked(layout: Layout) -> list[str]:
     asked: list[str] = []
 
-    def query(text: str) -> list[Sample]:
+    def ask(text: str, _: float) -> list[RawSample]:
         asked.append(text)
         return []
 
-    read_counts(many, query)
+    read_counts(layout, ask, _spans(layout))
+    return asked
+
+
+def test_one_query_a_metric_and_window_serves_many_models() -> None:
+    features: dict[str, Bins] = {"age": AGE}
+    asked = _asked(_layout(*((f"m.{i}", features, (HOUR, DAY)[i % 2]) for i in range(4))))
     assert len(asked) == len(set(asked)) == 6
-    assert asked[0] == (
+    assert (
         "sum by (model_name, model_version, feature_name, le) "
-        "(increase(ml_feature_value_bucket[1h]))"
-    )
+        r'(increase(ml_feature_value_bucket{model_name=~"m\\.0|m\\.2"}[1h]))'
+    ) in asked
+
+
+def test_a_long_window_is_added_up_from_hours() -> None:
+    asked = _asked(_layout(("m", {"age": AGE}, DAY)))
+    assert (
+        "sum_over_time(sum by (model_name, model_version, feature_name) "
+        '(increase(ml_feature_missing_total{model_name=~"m"}[1h]))[1d:1h])'
+    ) in asked
+
+
+def test_many_series_are_asked_for_in_parts_and_few_at_a_time() -> None:
+    features: dict[str, Bins] = {f"f{number}": AGE for number in range(100)}
+    many = _layout(*((f"m{i}", features, HOUR) for i in range(100)))
+    running, most, asked = 0, 0, 0
+    lock = threading.Lock()
+
+    def ask(text: str, _: float) -> list[RawSample]:
+        nonlocal running, most, asked
+        with lock:
+            running, asked = running + 1, asked + 1
+            most = max(most, running)
+        time.sleep(0.005)
+        assert text.count("|") < 60
+        with lock:
+            running -= 1
+        return []
+
+    assert read_counts(many, ask, _spans(many)).failures == {}
+    assert asked == 9
+    assert most <= QUERIES
+
+
+def test_a_failing_part_leaves_the_others_alone() -> None:
+    features: dict[str, Bins] = {f"f{number}": AGE for number in range(3000)}
+    two = _layout(("one", features, HOUR), ("two", features, HOUR))
+
+    def ask(text: str, _: float) -> list[RawSample]:
+        if '"one"' in text:
+            raise PrometheusError("out of memory")
+        return []
+
+    assert read_counts(two, ask, _spans(two)).failures == {
+        0: Failure("prometheus", "out of memory")
+    }
+
+
+def test_nothing_is_asked_after_the_deadline() -> None:
+    asked: list[str] = []
+
+    def ask(text: str, _: float) -> list[RawSample]:
+        asked.append(text)
+        return []
+
+    counts = read_counts(ONE, ask, _spans(ONE), deadline=time.monotonic() - 1)
+    assert asked == []
+    assert counts.failures[0].reason == "prometheus"
+
+
+def test_a_bug_while_reading_is_not_swallowed() -> None:
+    def ask(_: str, __: float) -> list[RawSample]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        read_counts(ONE, ask, _spans(ONE))
+
+
+def test_one_edge_written_in_two_ways_is_added_up() -> None:
+    samples = [*WHOLE, *_buckets("0", "1", cumulative=[1, 11])]
+    assert _read(ONE, {BUCKETS: samples})[0][0][1:3] == [2, 20]
+
+
+def test_a_model_that_is_left_out_is_not_asked_for() -> None:
+    two = _layout(("one", {"age": AGE}, HOUR), ("two", {"age": AGE}, HOUR))
+    counts = read_counts(two, lambda *_: WHOLE, [None, Span(HOUR, NOW)])
+    assert not counts.values.any()
+    assert counts.failures == {}
 
 
 def test_without_models_nothing_is_asked() -> None:
     nothing = _layout()
-    found = evaluate(nothing, read_counts(nothing, lambda _: []), time=0)
+    found = evaluate(nothing, read_counts(nothing, lambda *_: [], []), time=0)
     assert found.score.shape == (0,)
 
 
