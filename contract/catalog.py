@@ -1023,6 +1023,12 @@ EXPORTER_SPEC_OK: Final = _gauge(
     Exporter.EVERY,
     "1 where models.yaml as it is now is in force, 0 where it is refused and the one before holds.",
 )
+EXPORTER_RESTART_NEEDED: Final = _gauge(
+    "ml_exporter_restart_needed",
+    ("exporter",),
+    Exporter.SIDECAR,
+    "1 where models.yaml says something new that only a restart takes over; the log says what.",
+)
 EXPORTER_MEMORY: Final = _gauge(
     "ml_exporter_memory_bytes",
     ("exporter",),

@@ -36,6 +36,9 @@ class Own:
         self._last: tuple[bool, float, float] | None = None
         self.spec_ok: bool | None = None
         """Whether the newest models.yaml is in force; None where an exporter follows none."""
+        self.restart_needed: bool | None = None
+        """Whether models.yaml has something that only a restart takes over; None where all of it is
+        followed."""
         self._errors = dict.fromkeys(("collect", *reasons), 0)
 
     def error(self, reason: str) -> None:
@@ -73,11 +76,12 @@ class Own:
                 strict=True,
             ):
                 yield Family(metric, [(series(metric, exporter=name), float(value))])
-        if self.spec_ok is not None:
-            yield Family(
-                catalog.EXPORTER_SPEC_OK,
-                [(series(catalog.EXPORTER_SPEC_OK, exporter=name), int(self.spec_ok))],
-            )
+        for metric, state in (
+            (catalog.EXPORTER_SPEC_OK, self.spec_ok),
+            (catalog.EXPORTER_RESTART_NEEDED, self.restart_needed),
+        ):
+            if state is not None:
+                yield Family(metric, [(series(metric, exporter=name), int(state))])
         for metric, number in ((_MEMORY, read_memory()), (_CPU, time.process_time())):
             if number is not None:
                 yield Family(metric, [(series(metric, exporter=name), number)])

@@ -248,7 +248,7 @@ def _serve_on(
         timeout_graceful_shutdown=2,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
 
     def stop(*_: object) -> None:
         # uvicorn raises the signal that stopped it once more; being asked to stop is no failure.
@@ -261,6 +261,28 @@ def _serve_on(
     server.run(sockets=listeners)
     log.info("stopped")
     return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which speaks plain HTTP on a Unix socket whatever it does elsewhere.
+
+    Who may connect there is a matter of the file's owner and group; nobody listens in between.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        local = [own for own in sockets or () if own.family == socket.AF_UNIX]
+        await super().startup([own for own in sockets or () if own not in local])
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def make_protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        for own in local:
+            self.servers.append(
+                await loop.create_unix_server(make_protocol, sock=own, backlog=config.backlog)
+            )
 
 
 def _bind(listen: str) -> socket.socket:

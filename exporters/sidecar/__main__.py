@@ -20,7 +20,7 @@ from contract import logs
 from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, read_profile
-from contract.spec import Spec
+from contract.spec import Model, Spec
 from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.expose.follow import LOOK, Follower
 from exporters.sidecar.families import Exposition
@@ -96,6 +96,8 @@ class _Sidecar:
         self, follower: Follower[_Reading], intake: Intake, upstreams: Upstreams, own: Own
     ) -> None:
         self._follower = follower
+        self._started_with = follower.newest.spec
+        own.restart_needed = False
         self._intake = intake
         self._upstreams = upstreams
         self._own = own
@@ -126,7 +128,6 @@ class _Sidecar:
         """Take over every models.yaml that is good."""
         while True:
             await asyncio.sleep(LOOK)
-            before = self._follower.newest
             # In a thread, since reading takes longer than events may wait.
             if not await asyncio.to_thread(self._follower.look):
                 continue
@@ -138,21 +139,35 @@ class _Sidecar:
             _settle_memory()
             log.info("models_read", models=len(now.layouts))
             _tell_notes(now.layouts)
-            if _needs_restart(before.spec, now.spec):
-                log.warning("restart_needed", reason="serving, sidecar.log or sidecar.tls changed")
+            waiting = _not_followed(self._started_with, now.spec)
+            self._own.restart_needed = bool(waiting)
+            if waiting:
+                log.warning("restart_needed", changed=waiting)
 
 
-_Served = dict[tuple[str, str], object]
+def _not_followed(started: Spec, now: Spec) -> list[str]:
+    """What a sidecar that started with one models.yaml does not take over of another."""
+    keys = [f"sidecar.{k}" for k in ("log", "tls") if _of(started, k) != _of(now, k)]
+    before, after = (
+        {model.key: _served(model) for model in spec.models} for spec in (started, now)
+    )
+    # A model that came or went matters only where there is something to forward to or to probe.
+    names = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return keys + [f"serving of {name} {version}" for name, version in names]
 
 
-def _needs_restart(before: Spec, now: Spec) -> bool:
-    """Whether something differs that a running sidecar does not take over."""
+def _of(spec: Spec, key: str) -> object:
+    found: object = getattr(spec.sidecar, key)
+    return found
 
-    def fixed(spec: Spec) -> tuple[object, object, _Served]:
-        served: _Served = {model.key: model.serving for model in spec.models}
-        return spec.sidecar.log, spec.sidecar.tls, served
 
-    return fixed(before) != fixed(now)
+def _served(model: Model) -> object:
+    own = model.serving
+    return (
+        (own.upstream, own.proxy, own.paths, own.health, own.probe_interval)
+        if own.upstream
+        else None
+    )
 
 
 def _settle_memory() -> None:

@@ -27,7 +27,8 @@ def test_every_metric_of_the_catalog_is_there_from_the_start(fresh: Sidecar) -> 
         for metric in METRICS
         if metric.exporter is Exporter.SIDECAR
     }
-    names |= {name for name in expected if name.startswith("ml_sidecar_log_")}  # see test_log
+    # See test_log and test_reload.
+    names |= {name for name in expected if name.startswith(("ml_sidecar_log_", "ml_exporter_"))}
     assert expected - names == REPORTED | OF_UPSTREAMS
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from contract.profile import build_profile, write_profile
+from exporters.sidecar.client import Monitor
 from tests.exporters.sidecar.serving import MODELS, Sidecar, running_sidecar, write_spec
 from tests.processes import eventually
 
@@ -111,7 +112,11 @@ WRONG = {
 
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize(
-    "path", ["/v1/predictions", "/v1/labels", "/v1/business", "/v1/metrics", "/v1/process", "/v1/x"]
+    "path",
+    [
+        *("/v1/predictions", "/v1/labels", "/v1/business", "/v1/metrics"),
+        *("/v1/process", "/v1/cloudevents", "/v1/x"),
+    ],
 )
 def test_nobody_writes_without_the_token(
     limited: Sidecar, headers: dict[str, str], path: str
@@ -240,7 +245,35 @@ def test_a_token_file_without_a_token_lets_nothing_start(tmp_path: Path) -> None
         pass
 
 
-def test_the_sidecar_speaks_tls(tmp_path: Path) -> None:
+def test_what_needs_a_restart_says_so_until_it_is_as_before(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    with running_sidecar(spec) as sidecar:
+        assert own(sidecar, "ml_exporter_restart_needed") == 0
+        served = '  - {name: served, version: "1", task: regression, serving: {upstream: "URL"}}\n'
+        served = served.replace("URL", "http://127.0.0.1:1")
+        new = '  - {name: another, version: "1", task: regression}\n'
+        spec.write_text(MODELS + new)
+        eventually(lambda: sidecar.predict({"model_name": "another"}).status_code == 200)
+        assert own(sidecar, "ml_exporter_restart_needed") == 0, "a new model needs none"
+        for more, told in (
+            ("sidecar: {log: {sampling: 50%}}\n", "sidecar.log"),
+            ("", ""),
+            (served, "serving of served 1"),
+        ):
+            spec.write_text(MODELS + more)
+            eventually(lambda: own(sidecar, "ml_exporter_restart_needed") == bool(told))  # noqa: B023
+            assert told in sidecar.process.output
+
+
+def test_every_path_that_writes_is_guarded(limited: Sidecar) -> None:
+    text = limited.client.get(f"{limited.url}/").text
+    assert "/v1/status" in text
+    for method in ("PUT", "DELETE", "PATCH"):
+        answer = limited.client.request(method, f"{limited.url}/v1/predictions")
+        assert answer.status_code == 401
+
+
+def test_the_sidecar_speaks_tls_and_plain_http_on_its_socket(tmp_path: Path) -> None:
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
@@ -254,10 +287,15 @@ def test_the_sidecar_speaks_tls(tmp_path: Path) -> None:
     tls = "sidecar: {tls: {certificate: cert.pem, key: key.pem}}\n"
     spec = write_spec(tmp_path, MODELS + tls)
     context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    with running_sidecar(spec, tls=context) as sidecar:
+    path = tmp_path / "sidecar.sock"
+    with running_sidecar(spec, tls=context, options=["--socket", str(path)]) as sidecar:
         assert sidecar.url.startswith("https://")
         assert sidecar.predict(EVENT).status_code == 200
-        assert counted(sidecar, "ml_inference_requests_total") == 1
+        monitor = Monitor(f"unix://{path}")
+        with monitor.inference("mail", "1"):
+            pass
+        assert monitor.close(20)
+        assert counted(sidecar, "ml_inference_requests_total") == 2
 
 
 def test_a_trace_is_shown_beside_its_latency(sidecar: Sidecar) -> None:
