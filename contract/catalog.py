@@ -270,7 +270,8 @@ FEATURE_INVALID: Final = _counter(
     "ml_feature_invalid_total",
     (*MODEL, "feature_name", "reason"),
     Exporter.SIDECAR,
-    "Values that are no number (type), beyond the range of models.yaml (range), or new (category).",
+    "Values that are no number (type), beyond the range of models.yaml or, without one, farther "
+    "outside of the training data than those are wide (range), or new (category).",
 )
 
 # Labels

@@ -74,7 +74,7 @@ class Counts:
     """Everything counted of one model version, in the order of its layout.
 
     `numbers` has the bins and missing values of all numeric features (see layout.Numbers),
-    `number_totals`, `number_invalid` and `number_beyond` (the range of models.yaml) one value a
+    `number_totals`, `number_invalid` and `number_beyond` (out of range) one value a
     feature. Each of `categories` has the
     categories of one feature, then other, then missing. `outcomes` has shape
     [predicted, actual], other last; `outcome_scores` are those of each actual class.

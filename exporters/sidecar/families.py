@@ -217,7 +217,7 @@ class _Prepared:
                     series(catalog.FEATURE_INVALID, **own, feature_name=name, reason="range"),
                 )
                 for place, name in enumerate(numbers.names)
-                if name in model.ranges
+                if numbers.ranged[place]
             ],
             categories=[
                 each(catalog.FEATURE_CATEGORY, "category", (*known.names, OTHER), feature_name=name)

@@ -89,6 +89,8 @@ class Numbers:
     cuts: NDArray[np.float64]
     bins: NDArray[np.bool_]
     places: NDArray[np.intp]
+    ranged: tuple[bool, ...]
+    """Which features have a range: that of models.yaml, or else the profile's."""
     packing: Struct
     """One row of values as bytes."""
 
@@ -107,15 +109,30 @@ class Numbers:
         for row, own in zip(cuts, edges, strict=True):
             row[1 : len(own) + 1] = np.clip(own, _BELOW, MAX_MAGNITUDE)
         cuts[:, 0], cuts[:, -3] = _BELOW, np.inf
-        cuts[:, -2:] = [_cut_range((ranges or {}).get(name)) for name in names] or cuts[:, -2:]
+        valid = [(ranges or {}).get(name) or _wide_range(own) for name, own in features.items()]
+        cuts[:, -2:] = [_cut_range(own) for own in valid] or cuts[:, -2:]
         bins = np.arange(most + 1) < widths[:, None] - 1
         places = (starts[:, None] + np.arange(most + 1))[bins]
         size = int(ends[-1]) if len(ends) else 0
         packing = Struct(f"{len(edges)}d")
-        return cls(names, edges, starts, ends - 1, size, cuts, bins, places, packing)
+        ranged = tuple(own is not None for own in valid)
+        return cls(names, edges, starts, ends - 1, size, cuts, bins, places, ranged, packing)
 
 
 _BELOW: Final = float(np.nextafter(-MAX_MAGNITUDE, -np.inf))
+
+
+def _wide_range(bins: NumericBins) -> FeatureRange | None:
+    """What lies no farther outside of the training data than those are wide.
+
+    Values a little beyond them are to be expected, and have bins of their own; a unit that is wrong
+    or a -999 for what is missing is not. A constant says nothing of how wide values may be.
+    """
+    low, high = bins.edges[0], bins.edges[-1]
+    width = high - low
+    if len(bins.edges) <= 2 or not width <= MAX_MAGNITUDE:
+        return None
+    return FeatureRange(min=low - width, max=high + width)
 
 
 def _cut_range(valid: FeatureRange | None) -> tuple[float, float]:

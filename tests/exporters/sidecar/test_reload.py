@@ -313,3 +313,11 @@ def test_a_value_beyond_its_range_counts_and_is_invalid(sidecar: Sidecar) -> Non
         sidecar.predict([{**EVENT, "features": {"length": value}} for value in (-1, 5, 1001)])
     assert changed['ml_feature_invalid_total{feature_name="length",reason="range"}'] == 2
     assert changed['ml_feature_value_count{feature_name="length"}'] == 3
+
+
+def test_without_a_range_the_training_data_give_a_wide_one(sidecar: Sidecar) -> None:
+    # `links` were 0 to 19 in training.
+    values = (-999, -20, -18, 3, 38, 40)
+    with sidecar.changes() as changed:
+        sidecar.predict([{**EVENT, "features": {"links": value}} for value in values])
+    assert changed['ml_feature_invalid_total{feature_name="links",reason="range"}'] == 3
