@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from contract import catalog
 from contract.catalog import Metric
 from exporters.drift.evaluate import Evaluation
 from exporters.drift.layout import Layout
-from exporters.expose import Family, Series, series
+from exporters.expose import Family, Series, many_series, series
 
 __all__ = ["Labels"]
 
@@ -48,25 +48,24 @@ class Labels:
         severity: str | None = None,
     ) -> list[Series]:
         """One series of the metric per row."""
-        found = []
-        for row, own_method in zip(self._layout.rows, self._layout.methods.tolist(), strict=True):
-            model = self._layout.models[row.model]
-            labels = {
-                "model_name": model.name,
-                "model_version": model.version,
-                "feature_name": row.name,
-            }
-            if kind:
-                labels["kind"] = row.kind
-            if method:
-                labels["method"] = own_method
-            if window:
-                # As models.yaml has it, whatever the time scale: the name of a promise.
-                labels["window"] = str(model.drift.window)
-            if severity is not None:
-                labels["severity"] = severity
-            found.append(series(metric, **labels))
-        return found
+        rows = self._layout.rows
+        models = [self._layout.models[row.model] for row in rows]
+        labels: dict[str, Sequence[str]] = {
+            "model_name": [model.name for model in models],
+            "model_version": [model.version for model in models],
+            "feature_name": [row.name for row in rows],
+        }
+        if kind:
+            labels["kind"] = [row.kind for row in rows]
+        if method:
+            labels["method"] = self._layout.methods.tolist()
+        if window:
+            # As models.yaml has it, whatever the time scale: the name of a promise.
+            windows = [str(model.drift.window) for model in self._layout.models]
+            labels["window"] = [windows[row.model] for row in rows]
+        if severity is not None:
+            labels["severity"] = [severity] * len(rows)
+        return many_series(metric, **labels)
 
     def families(self, evaluation: Evaluation) -> Iterator[Family]:
         """Scores and floors where there are samples; samples and verdicts of every row evaluated.

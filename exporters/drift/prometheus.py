@@ -27,7 +27,7 @@ class Sample(msgspec.Struct):
     value: tuple[float, str]
 
 
-class RawSample(msgspec.Struct):
+class RawSample(msgspec.Struct, gc=False):
     """The same, its labels as the JSON they came as: hundreds of thousands are compared as such."""
 
     metric: msgspec.Raw

@@ -9,6 +9,7 @@ from exporters.expose.text import (
     LabelError,
     Series,
     histogram_series,
+    many_series,
     render,
     series,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "app",
     "breathe",
     "histogram_series",
+    "many_series",
     "render",
     "series",
     "serve",

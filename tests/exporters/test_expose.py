@@ -25,6 +25,7 @@ from exporters.expose import (
     LabelError,
     Own,
     histogram_series,
+    many_series,
     render,
     series,
 )
@@ -189,6 +190,33 @@ def test_a_histogram_is_as_strict_about_its_labels() -> None:
         histogram_series(
             catalog.INFERENCE_LATENCY, [1.0], **labelled(catalog.INFERENCE_LATENCY, le="1")
         )
+
+
+def test_many_series_are_those_that_are_made_one_by_one() -> None:
+    labels = {"model_name": ["a", "b\\c", 'd"e'], "model_version": ["1", "\n", "1"]}
+    labels["feature_name"] = ["x", "y", "x"]
+    one_by_one = [
+        series(catalog.FEATURE_MISSING, **dict(zip(labels, values, strict=True)))
+        for values in zip(*labels.values(), strict=True)
+    ]
+    assert many_series(catalog.FEATURE_MISSING, **labels) == one_by_one
+    empty: dict[str, list[str]] = {name: [] for name in labels}
+    assert many_series(catalog.FEATURE_MISSING, **empty) == []
+
+
+def test_many_series_are_as_strict_about_their_labels() -> None:
+    with pytest.raises(LabelError, match="missing feature_name"):
+        many_series(catalog.FEATURE_MISSING, model_name=["a"], model_version=["1"])
+    with pytest.raises(LabelError, match="is not Unicode text"):
+        many_series(
+            catalog.FEATURE_MISSING, model_name=["\ud800"], model_version=["1"], feature_name=["x"]
+        )
+    with pytest.raises(ValueError, match="shorter"):
+        many_series(
+            catalog.FEATURE_MISSING, model_name=["a", "b"], model_version=["1"], feature_name=["x"]
+        )
+    with pytest.raises(LabelError, match="is a histogram"):
+        many_series(catalog.FEATURE_VALUE, model_name=["a"])
 
 
 def test_a_series_is_made_as_what_its_metric_is() -> None:
