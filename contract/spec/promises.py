@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import datetime as dt
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contract.quantity import Duration, Ratio, problem
 from contract.spec.section import Section, as_list
 
-__all__ = ["QUANTILES", "Drift", "Latency", "Slo"]
+__all__ = ["QUANTILES", "Drift", "Latency", "Reference", "Slo"]
 
 QUANTILES: Final = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p999"}
 """Latency quantiles that are recorded, and how they are called in names."""
@@ -60,6 +61,55 @@ class Slo(Section):
     """How fast requests are: one promise, or a list of them with different targets."""
 
 
+def _moment(value: object) -> object:
+    """A moment as YAML leaves it: text. A date alone is its midnight, UTC."""
+    if isinstance(value, dt.datetime):
+        return value
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise problem(
+            f"is not a moment: {value!r}", "write 2026-10-01 or 2026-10-01T12:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+Moment = Annotated[dt.datetime, BeforeValidator(_moment, json_schema_input_type=str)]
+
+
+class Reference(Section):
+    """A past of the model itself that its data is held against, instead of its profile's counts.
+
+    Either the last `window` up to `offset` ago, which moves on; or all between `from` and `to`,
+    which is collected first and stays then. The bins are the profile's either way.
+    """
+
+    window: Duration | None = None
+    """How much of the past, moving on with time."""
+    offset: Duration = Duration.parse("1d")
+    """How long ago the window ends."""
+    start: Moment | None = Field(default=None, alias="from")
+    """Where a reference that stays begins."""
+    to: Moment | None = None
+    """Where it ends; nothing is compared before."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        fixed = self.start is not None and self.to is not None
+        moving = self.window is not None
+        given = {"window", "offset", "start", "to"} & self.model_fields_set
+        if not (fixed and given == {"start", "to"}) and not (
+            moving and given <= {"window", "offset"}
+        ):
+            raise problem(
+                "is neither a window nor a time between two moments",
+                "write {window: 7d, offset: 1d} or {from: 2026-10-01, to: 2026-10-08}",
+            )
+        if self.start is not None and self.to is not None and self.start >= self.to:
+            raise problem("ends before it starts")
+        return self
+
+
 class Drift(Section):
     """When a feature counts as drifted: score above warning or critical, over window."""
 
@@ -84,3 +134,5 @@ class Drift(Section):
     """Values that a window needs; with fewer, nothing is concluded."""
     share: Ratio = 0.3
     """The share of drifted features above which DriftShare fires."""
+    reference: Reference | None = None
+    """The past that data is held against, instead of the profile's counts."""
