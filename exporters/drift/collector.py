@@ -10,17 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from contract import catalog, logs
 from contract.quantity import Duration
 from contract.spec import Spec
-from exporters.drift.evaluate import SEVERITIES, Evaluation, evaluate
+from exporters.drift.cycle import Cycle
+from exporters.drift.evaluate import SEVERITIES, Evaluation
 from exporters.drift.families import Labels
 from exporters.drift.layout import Layout, read_layout
 from exporters.drift.prometheus import Prometheus
 from exporters.drift.promises import promises
-from exporters.drift.window import Span, read_counts
+from exporters.drift.window import Reason
 from exporters.expose import Family, Own, series
 from exporters.expose.follow import LOOK, Follower
 
@@ -32,7 +33,11 @@ KEPT_INTERVALS: Final = 3
 """Results older than so many intervals are withdrawn: a score that nobody confirms any more must
 not look like one of now."""
 
-REASONS: Final = ("prometheus", "bins")
+REASONS: Final = get_args(Reason)
+
+
+_LASTING: Final[tuple[Reason, ...]] = ("bins", "reference")
+"""Reasons of which every model has its own, and which last until somebody mends them."""
 
 
 class EvaluationError(Exception):
@@ -45,6 +50,7 @@ class _Watched:
     def __init__(self, spec: Spec, started: float) -> None:
         self.spec = spec
         self.layout: Layout = read_layout(spec)
+        self.cycle = Cycle(spec, self.layout)
         self.labels = Labels(self.layout)
         self.promises = tuple(promises(spec))
         self.evaluated = dict.fromkeys((model.key for model in self.layout.models), started)
@@ -78,7 +84,7 @@ class Collector:
         self._result: tuple[tuple[Family, ...], float] | None = None
         self._errors: dict[tuple[str, str, str], int] = {}
         self._silence = ""
-        self._differing: dict[tuple[str, str], str] = {}
+        self._failing: dict[Reason, dict[tuple[str, str], str]] = {}
         self._drifted: set[tuple[str, str, str, str]] = set()
         self._reached = False
         self._stop = threading.Event()
@@ -176,11 +182,10 @@ class Collector:
     def evaluate_once(self) -> None:
         """Ask, compare, keep. Raises EvaluationError where Prometheus did not answer."""
         with self._own.collecting():
-            layout = self._watched.layout
-            now, deadline = time.time(), time.monotonic() + self.interval
-            spans = [Span(window, now) for window in layout.windows]
-            counts = read_counts(layout, self._prometheus.query_raw, spans, deadline=deadline)
-            evaluation = evaluate(layout, counts, time=now)
+            deadline = time.monotonic() + self.interval
+            evaluation = self._watched.cycle.evaluate(
+                self._prometheus.query_raw, time.time(), deadline=deadline
+            )
             self._keep(evaluation)
             silent = [f for f in evaluation.failures.values() if f.reason == "prometheus"]
             if silent:
@@ -206,7 +211,9 @@ class Collector:
                 self._reached = True
         self._tell_silence("; ".join(sorted(silent)), unanswered)
         if answered:
-            self._tell_differing({key: f.text for key, f in failures.items() if f.reason == "bins"})
+            for reason in _LASTING:
+                own = {key: f.text for key, f in failures.items() if f.reason == reason}
+                self._tell_failing(reason, own)
             self._tell_drift(evaluation)
 
     def _tell_silence(self, reason: str, models: int) -> None:
@@ -217,14 +224,17 @@ class Collector:
             log.info("prometheus_answers", url=self._prometheus.url)
         self._silence = reason
 
-    def _tell_differing(self, differing: dict[tuple[str, str], str]) -> None:
-        """Log which models are counted on other bins than their profile's, once each."""
-        for (name, version), text in differing.items():
-            if self._differing.get((name, version)) != text:
-                log.error("bins_differ", model=name, version=version, reason=text)
-        for name, version in self._differing.keys() - differing.keys():
-            log.info("bins_agree", model=name, version=version)
-        self._differing = differing
+    def _tell_failing(self, reason: Reason, failing: dict[tuple[str, str], str]) -> None:
+        """Log which models cannot be compared, once each: other bins, or no reference."""
+        known = self._failing.get(reason, {})
+        for (name, version), text in failing.items():
+            if known.get((name, version)) != text:
+                said = "bins_differ" if reason == "bins" else "no_reference"
+                log.error(said, model=name, version=version, reason=text)
+        for name, version in known.keys() - failing.keys():
+            said = "bins_agree" if reason == "bins" else "reference_known"
+            log.info(said, model=name, version=version)
+        self._failing[reason] = failing
 
     def _tell_drift(self, evaluation: Evaluation) -> None:
         layout, evaluated = evaluation.layout, evaluation.evaluated()

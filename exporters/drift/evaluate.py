@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from exporters.drift import noise
 from exporters.drift.discovery import discoveries
 from exporters.drift.layout import Layout
+from exporters.drift.past import Held
 from exporters.drift.statistics import STATISTICS, Sides
 from exporters.drift.window import Counts, Failure
 
@@ -52,8 +53,10 @@ class Evaluation:
         return ~np.isin(self.layout.model_of, list(self.failures))
 
 
-def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
-    """Hold counts against the profiles.
+def evaluate(
+    layout: Layout, counts: Counts, *, time: float, held: Held | None = None
+) -> Evaluation:
+    """Hold counts against the profiles, or against another reference.
 
     A row has drifted where its score is above both the threshold and the noise floor and its
     window has min_samples. It counts towards its model's share where its score is above the
@@ -61,7 +64,8 @@ def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
     there are.
     """
     n = counts.values.sum(axis=1)
-    score, floor, p_value = _compare(layout, counts.values)
+    held = held or Held(layout.reference, layout.places, {})
+    score, floor, p_value = _compare(layout, counts.values, held)
     enough = np.rint(n) >= layout.per_row([model.drift.min_samples for model in layout.models])
     thresholds = {
         severity: layout.per_row([getattr(model.drift, severity) for model in layout.models])
@@ -85,14 +89,14 @@ def evaluate(layout: Layout, counts: Counts, *, time: float) -> Evaluation:
     )
 
 
-def _compare(layout: Layout, current: Array) -> tuple[Array, Array, Array]:
+def _compare(layout: Layout, current: Array, held: Held) -> tuple[Array, Array, Array]:
     """Score, noise floor and p-value of each row."""
     score, floor, p_value = (np.full(len(layout.rows), np.nan) for _ in range(3))
     for method in dict.fromkeys(layout.methods.tolist()):
         rows = np.flatnonzero(layout.methods == method)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            sides, places = Sides(layout.reference[block], current[block]), layout.places[block]
+            sides, places = Sides(held.counts[block], current[block]), held.places[block]
             score[block] = STATISTICS[method](sides, places)
             p_value[block] = noise.p_values(sides)
             floor[block] = noise.raised_floor(
