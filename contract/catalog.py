@@ -248,6 +248,12 @@ PREDICTION_CONFIDENCE: Final = _histogram(
     Exporter.SIDECAR,
     "The model's own probability of what it predicted, 0 to 1.",
 )
+PREDICTION_CLASS_CONFIDENCE: Final = _histogram(
+    "ml_prediction_class_confidence",
+    (*MODEL, "predicted_class"),
+    Exporter.SIDECAR,
+    "Confidence by predicted class, where the profile knows how right confidences are.",
+)
 FEATURE_VALUE: Final = _histogram(
     "ml_feature_value",
     (*MODEL, "feature_name"),
@@ -302,6 +308,14 @@ OUTCOME_SCORE: Final = _histogram(
     Exporter.SIDECAR,
     "Probability of a binary classifier's positive class (the profile's last), by what was true.",
 )
+SCORE_LOSS: Final = _counter(
+    "ml_outcome_score_loss_total",
+    (*MODEL, "loss"),
+    Exporter.SIDECAR,
+    "Sums over the scores of ml_outcome_score: -ln of the probability of what was true (log, at "
+    "most 36 each) and its square (log_squared), the squared distance of score and truth (squared) "
+    "and its square (quartic).",
+)
 ABSOLUTE_ERROR: Final = _counter(
     "ml_absolute_error_total",
     MODEL,
@@ -325,6 +339,19 @@ ACTUAL: Final = _counter(
     (*MODEL, "sign"),
     Exporter.SIDECAR,
     "Sum of |actual| over labels of a regressor, positive and negative apart, so that both grow.",
+)
+SIGNED_ERROR: Final = _counter(
+    "ml_signed_error_total",
+    (*MODEL, "sign"),
+    Exporter.SIDECAR,
+    "Sum of |prediction - actual| where the prediction was too high (positive) and too low "
+    "(negative): their difference is the bias.",
+)
+QUARTIC_ERROR: Final = _counter(
+    "ml_quartic_error_total",
+    MODEL,
+    Exporter.SIDECAR,
+    "Sum of (prediction - actual)^4: how sure the squared error is.",
 )
 SQUARED_ACTUAL: Final = _counter(
     "ml_squared_actual_total",
@@ -510,6 +537,110 @@ DRIFT_ERRORS: Final = _counter(
     Exporter.DRIFT,
     "Evaluations of a model that failed: prometheus, bins.",
 )
+PREDICTION_DRIFT_SCORE: Final = _gauge(
+    "ml_prediction_drift_score",
+    (*MODEL, "method", "window"),
+    Exporter.DRIFT,
+    "Distance of the model's predictions over the window from those of its reference profile, in "
+    "the units of its method, as for features.",
+)
+DATA_QUALITY: Final = _gauge(
+    "ml_data_quality_ratio",
+    (*MODEL, "feature_name", "check"),
+    Exporter.DRIFT,
+    "Share of a feature's values over the drift window that are absent, null or NaN (missing), "
+    "beyond the range of models.yaml (range), no number (type), or new (category).",
+    Unit.RATIO,
+)
+DATA_QUALITY_FAILED: Final = _gauge(
+    "ml_data_quality_failed",
+    (*MODEL, "feature_name", "check"),
+    Exporter.DRIFT,
+    "1 where a check's share is above data_quality of models.yaml by more than chance; and where "
+    "a feature had no value for as long as freshness there, while there was traffic (freshness).",
+)
+# Performance
+
+MODEL_PERFORMANCE: Final = _gauge(
+    "ml_model_performance",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "A metric of the model's predictions whose labels came within the window; absent where those "
+    "are fewer than performance.min_samples, or do not define it.",
+)
+MODEL_PERFORMANCE_LIMIT: Final = _gauge(
+    "ml_model_performance_limit",
+    (*MODEL, "metric", "window", "bound"),
+    Exporter.DRIFT,
+    "Ends of the 95% confidence interval of ml_model_performance: lower, upper.",
+)
+MODEL_PERFORMANCE_BASELINE: Final = _gauge(
+    "ml_model_performance_baseline",
+    (*MODEL, "metric"),
+    Exporter.DRIFT,
+    "What models.yaml says that the metric was when the model went into service.",
+)
+MODEL_PERFORMANCE_DROP: Final = _gauge(
+    "ml_model_performance_drop",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "How much worse the metric is than its baseline, in its own units; negative is better.",
+)
+MODEL_PERFORMANCE_DECAYED: Final = _gauge(
+    "ml_model_performance_decayed",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "1 where the metric is worse than models.yaml promises and by more than chance, else 0.",
+)
+MODEL_PERFORMANCE_SAMPLES: Final = _gauge(
+    "ml_model_performance_samples",
+    (*MODEL, "window"),
+    Exporter.DRIFT,
+    "Predictions whose labels came within the window.",
+)
+MODEL_PERFORMANCE_ESTIMATED: Final = _gauge(
+    "ml_model_performance_estimated",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "The metric as estimated without labels, from confidences and how right they were in the "
+    "profile's data.",
+)
+MODEL_PERFORMANCE_ESTIMATED_LIMIT: Final = _gauge(
+    "ml_model_performance_estimated_limit",
+    (*MODEL, "metric", "window", "bound"),
+    Exporter.DRIFT,
+    "Ends of the 95% interval of ml_model_performance_estimated, lower and upper; it holds as "
+    "long as confidences are as right as they were.",
+)
+MODEL_PERFORMANCE_ESTIMATED_DECAYED: Final = _gauge(
+    "ml_model_performance_estimated_decayed",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "1 where the estimate is worse than models.yaml promises and by more than chance, else 0.",
+)
+MODEL_PERFORMANCE_ESTIMATION_ERROR: Final = _gauge(
+    "ml_model_performance_estimation_error",
+    (*MODEL, "metric", "window"),
+    Exporter.DRIFT,
+    "The estimate less what labels gave over the same window, where there are enough of them.",
+)
+LABEL_COVERAGE: Final = _gauge(
+    "ml_label_coverage_ratio",
+    (*MODEL, "window"),
+    Exporter.DRIFT,
+    "Labels that were joined over the window, of its successful predictions; at most 1.",
+    Unit.RATIO,
+)
+LABEL_DELAY_MEDIAN: Final = _gauge(
+    "ml_label_delay_median_seconds",
+    (*MODEL, "window"),
+    Exporter.DRIFT,
+    "Median time from a prediction to its label, of the labels that came within the window.",
+    Unit.SECONDS,
+)
+
+# Promises
+
 ALERT_THRESHOLD: Final = _gauge(
     "ml_alert_threshold",
     (*MODEL, "team", "alert", "severity", "hold", "objective"),

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 __all__ = [
     "CONFIDENCE_EDGES",
     "OTHER",
+    "Calibration",
     "CategoryBins",
     "NumericBins",
     "Profile",
@@ -102,16 +103,56 @@ def _check_counts(counts: tuple[int, ...], expected: int) -> None:
 Bins = Annotated[NumericBins | CategoryBins, Field(discriminator="kind")]
 
 
-class Profile(_Frozen):
-    """What a model's inputs and outputs looked like in training, or in a frozen window."""
+class Calibration(_Frozen):
+    """How right a classifier's confidences were on labelled rows that it was not trained on.
 
-    profile_version: Literal[1] = 1
+    `predicted` and `correct` hold, for each class that was predicted and each bin of confidence,
+    how many rows there were and how many of them were right; `confusion` rows by predicted and
+    actual class, the last of both for all others. Classes are those of the profile's prediction.
+    """
+
+    edges: tuple[float, ...]
+    predicted: tuple[tuple[int, ...], ...]
+    correct: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Calibration:
+        if len(self.predicted) != len(self.correct) or len(self.confusion) != len(self.correct) + 1:
+            raise ValueError("predicted, correct and confusion need a line for each class")
+        for predicted, correct in zip(self.predicted, self.correct, strict=True):
+            _check_counts(predicted, len(self.edges) + 1)
+            _check_counts(correct, len(self.edges) + 1)
+            if any(right > all_ for right, all_ in zip(correct, predicted, strict=True)):
+                raise ValueError("more rows are right than there are")
+        for line in self.confusion:
+            _check_counts(line, len(self.confusion))
+        return self
+
+
+class Profile(_Frozen):
+    """What a model's inputs and outputs looked like in training, or in a frozen window.
+
+    Version 2 may have a calibration.
+    """
+
+    profile_version: Literal[1, 2] = 1
     model_name: str
     model_version: str | None = None
     rows: int = Field(ge=1)
     features: dict[str, Bins]
     prediction: Bins | None = None
     confidence: NumericBins | None = None
+    calibration: Calibration | None = None
+
+    @model_validator(mode="after")
+    def _calibrates_its_classes(self) -> Profile:
+        if self.calibration is None:
+            return self
+        classes = self.prediction.categories if isinstance(self.prediction, CategoryBins) else ()
+        if len(self.calibration.predicted) != len(classes):
+            raise ValueError("a calibration needs a line for each class of the prediction")
+        return self
 
 
 def count_numeric(edges: Sequence[float], values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -127,36 +168,79 @@ def build_profile(
     model_version: str | None = None,
     prediction: str | None = None,
     confidence: str | None = None,
+    label: str | None = None,
     exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
     bins: int = 10,
 ) -> Profile:
     """Bin every column: numbers by quantile (deciles unless told), the rest by category.
 
-    `prediction` and `confidence` name the columns that are the model's output; columns in
-    `exclude` (the label, an id) are left out; columns in `categories` (a predicted class, a code)
-    are categories even where they hold numbers. Raises ProfileError naming the column.
+    `prediction` and `confidence` name the columns that are the model's output; a classifier's
+    `label` tells with them how right its confidences are. Columns in `exclude` (an id) are left
+    out; columns in `categories` (a predicted class, a code) are categories even where they hold
+    numbers. Raises ProfileError naming the column.
     """
     if bins < 2:
         raise ProfileError(f"needs at least 2 bins, got {bins}")
-    for name in (prediction, confidence, *exclude, *categories):
+    for name in (prediction, confidence, label, *exclude, *categories):
         if name is not None and name not in columns:
             raise ProfileError(f"no column {name!r}; there are {', '.join(columns)}")
     rows = {len(values) for values in columns.values()}
     if len(rows) != 1 or rows == {0}:
         raise ProfileError("needs columns of one length, with at least one row")
-    outputs = {prediction, confidence, *exclude}
+    outputs = {prediction, confidence, label, *exclude}
 
     def binned(name: str) -> NumericBins | CategoryBins:
         return _bin_column(name, columns[name], bins, as_category=name in categories)
 
+    predicted = binned(prediction) if prediction else None
+    sure = _bin_confidence(confidence, columns[confidence]) if confidence else None
+    calibration = None
+    if label and prediction and confidence and isinstance(predicted, CategoryBins):
+        outcomes = zip(columns[prediction], columns[confidence], columns[label], strict=True)
+        calibration = _calibrate(predicted.categories, outcomes)
     return Profile(
+        profile_version=1 if calibration is None else 2,
         model_name=model_name,
         model_version=model_version,
         rows=rows.pop(),
         features={name: binned(name) for name in columns if name not in outputs},
-        prediction=binned(prediction) if prediction else None,
-        confidence=_bin_confidence(confidence, columns[confidence]) if confidence else None,
+        prediction=predicted,
+        confidence=sure,
+        calibration=calibration,
+    )
+
+
+def _calibrate(
+    classes: Sequence[str], outcomes: Iterable[tuple[Value, Value, Value]]
+) -> Calibration | None:
+    """From rows of (prediction, confidence, label); None where no row has all three."""
+    places = {name: place for place, name in enumerate(classes)}
+    width = len(classes) + 1
+    known = [
+        (places.get(category_of(predicted), width - 1), sure, places.get(category_of(actual), -1))
+        for predicted, sure, actual in (tuple(map(_plain, row)) for row in outcomes)
+        if not (_is_missing(predicted) or _is_missing(sure) or _is_missing(actual))
+    ]
+    if not known:
+        return None
+    rows = np.array([row[0] for row in known])
+    columns = np.array([row[2] for row in known]) % width
+    bins = np.searchsorted(CONFIDENCE_EDGES, np.array([row[1] for row in known], np.float64))
+    predicted = np.zeros((width, len(CONFIDENCE_EDGES) + 1), dtype=np.int64)
+    correct, confusion = np.zeros_like(predicted), np.zeros((width, width), dtype=np.int64)
+    np.add.at(predicted, (rows, bins), 1)
+    np.add.at(correct, (rows, bins), rows == columns)
+    np.add.at(confusion, (rows, columns), 1)
+
+    def frozen(counts: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(line) for line in counts.tolist())
+
+    return Calibration(
+        edges=CONFIDENCE_EDGES,
+        predicted=frozen(predicted[:-1]),
+        correct=frozen(correct[:-1]),
+        confusion=frozen(confusion),
     )
 
 

@@ -21,6 +21,7 @@ from contract.document import Document, KeyPath, dotted, read_document
 from contract.problems import ProblemsError
 from contract.quantity import Duration, parse_ratio
 from contract.spec import Alerts, AlertSettings, Drift, Spec, resolve
+from contract.spec.performance import METRICS_OF_TASK
 
 __all__ = ["read_spec"]
 
@@ -46,6 +47,7 @@ def read_spec(
     if written is not None and not document.problems:
         _check_alerts(written, document)
         _check_drift(written, document)
+        _check_performance(written, document)
         _check_serving(written, document)
         _check_log(written, document)
         _check_metrics(written, document)
@@ -233,6 +235,20 @@ def _check_drift(spec: Spec, document: Document) -> None:
                 f"warns at {drift.warning:g}, above critical at {drift.critical:g}",
                 "the warning threshold must be the lower one",
             )
+
+
+def _check_performance(spec: Spec, document: Document) -> None:
+    """What a model promises is a metric of its task; what `defaults:` promises may be of others."""
+    for index, model in enumerate(spec.models):
+        known = METRICS_OF_TASK[model.task]
+        for metric, _ in model.performance.promises():
+            if metric not in known:
+                document.problem(
+                    ("models", index, "performance", metric),
+                    f"is no metric of {model.task}",
+                    f"write one of {', '.join(known)}",
+                    at_key=True,
+                )
 
 
 def _check_serving(spec: Spec, document: Document) -> None:

@@ -200,7 +200,9 @@ class Model(Section):
     drift: Drift = Drift()
     """When its data counts as drifted; what is left out comes from `defaults.drift`."""
     performance: Performance = Performance()
+    """How well it should predict; what is left out comes from `defaults.performance`."""
     data_quality: DataQuality = DataQuality()
+    """How bad its data may be; what is left out comes from `defaults.data_quality`."""
     segments: Annotated[
         tuple[str, ...],
         BeforeValidator(as_tuple, json_schema_input_type=list[str]),

@@ -68,16 +68,16 @@ _Positive = Annotated[
 
 
 class Promise(Section):
-    """What is promised of one metric of performance: a number, or for shares a percentage.
-
-    `max_drop` is how much worse than `baseline` it may be, in the metric's own units; `min` and
-    `max` (for errors and losses) bound it whatever it was before.
-    """
+    """What is promised of one metric of performance: numbers, or for shares percentages."""
 
     baseline: _Number | None = None
+    """What it was when the model went into service."""
     max_drop: _Positive | None = None
+    """How much worse than the baseline it may be, in the metric's own units."""
     min: _Number | None = None
+    """What it must at least be, whatever it was before."""
     max: _Number | None = None
+    """For errors and losses: what it must at most be."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -99,10 +99,7 @@ def _distinct(windows: tuple[Duration, ...]) -> tuple[Duration, ...]:
 
 
 class Performance(Section):
-    """How well a model predicts, as labels tell: over which windows, and what is promised.
-
-    Below `min_samples` labelled predictions in a window nothing is said of it.
-    """
+    """How well a model predicts, as labels tell: over which windows, and what is promised."""
 
     windows: Annotated[
         tuple[Duration, ...],
@@ -110,26 +107,47 @@ class Performance(Section):
         AT_LEAST_ONE,
         AfterValidator(_distinct),
     ] = (Duration.parse("1h"), Duration.parse("1d"))
+    """The times over which labels are counted: one, or a list."""
     min_samples: int = Field(default=100, gt=0)
+    """Labelled predictions that a window needs; with fewer, nothing is said of it."""
     accuracy: Promise | None = None
+    """The share of right answers."""
     precision: Promise | None = None
+    """Of what was predicted as the positive class (the profile's last), the share that was."""
     recall: Promise | None = None
+    """Of what was the positive class, the share that was predicted as it."""
     f1: Promise | None = None
+    """The harmonic mean of precision and recall."""
     precision_macro: Promise | None = None
+    """The mean of the precisions of all classes."""
     recall_macro: Promise | None = None
+    """The mean of the recalls of all classes."""
     f1_macro: Promise | None = None
+    """The mean of the F1 of all classes."""
     precision_weighted: Promise | None = None
+    """The mean of precisions, weighted by how frequent classes are."""
     recall_weighted: Promise | None = None
+    """The mean of recalls, weighted by how frequent classes are; the accuracy."""
     f1_weighted: Promise | None = None
+    """The mean of F1, weighted by how frequent classes are."""
     auc: Promise | None = None
+    """The area under the ROC curve."""
     average_precision: Promise | None = None
+    """The area under the curve of precision by recall."""
     log_loss: Promise | None = None
+    """The mean of -ln of the probability of what was true."""
     brier: Promise | None = None
+    """The mean squared distance of the score from 0 or 1, whichever was true."""
     calibration_error: Promise | None = None
+    """The mean distance of scores from how often they were right."""
     mae: Promise | None = None
+    """The mean absolute error."""
     rmse: Promise | None = None
+    """The root of the mean squared error."""
     r2: Promise | None = None
+    """The share of the variance that is explained."""
     bias: Promise | None = None
+    """The mean of prediction - actual; what counts is its distance from 0."""
 
     def promises(self) -> Iterator[tuple[str, Promise]]:
         """The metrics that something is promised of."""
@@ -152,18 +170,18 @@ class Performance(Section):
 
 
 class DataQuality(Section):
-    """What the values of each feature may be, over the drift window: at most so much of each.
-
-    `missing` (absent, null, NaN) and `category` (new ones) are what comes on top of the share in
-    the reference profile; `type` are values that are no number, `range` those beyond `ranges`. A
-    feature that had no value at all for longer than `freshness`, while there was traffic, is stale.
-    """
+    """At most how much of each feature may be bad, over the drift window."""
 
     missing: Ratio = 0.05
+    """Absent, null or NaN, on top of the share in the reference profile."""
     range: Ratio = 0.01
+    """Beyond the model's `ranges`."""
     type: Ratio = 0.01
+    """No number where the profile has numbers."""
     category: Ratio = 0.05
+    """Categories that the profile does not know, on top of its own share of others."""
     freshness: Duration = Duration.parse("15m")
+    """How long a feature may have no value at all while there is traffic."""
 
     def limit(self, check: Literal["missing", "range", "type", "category"]) -> float:
         """The share above which a check fails."""

@@ -57,9 +57,8 @@ def build_reference(
     With a classifier's `task` the prediction is a category even where classes are numbers; without
     a task, numbers are numbers. Raises TableError or ProfileError with file, line and column.
     """
-    label = [columns.label] if columns.label is not None else []
-    table = read_table(data, without=(*label, *columns.exclude))
-    for column in (columns.prediction, columns.confidence, *columns.categories):
+    table = read_table(data, without=columns.exclude)
+    for column in (columns.prediction, columns.confidence, columns.label, *columns.categories):
         if column is not None and column not in table.columns:
             known = ", ".join(table.columns)
             raise TableError(f"{data}: no column {column!r}; there are {known}")
@@ -75,6 +74,7 @@ def build_reference(
             model_version=version,
             prediction=columns.prediction,
             confidence=columns.confidence,
+            label=columns.label,
             categories=categories,
             bins=bins,
         )

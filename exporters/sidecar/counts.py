@@ -30,7 +30,10 @@ from exporters.sidecar.layout import (
 )
 from exporters.sidecar.shape import Features, Row
 
-__all__ = ["RESULTS", "Counts", "Histogram", "Rows", "count_events", "count_rows"]
+__all__ = ["RESULTS", "SCORE_LOSSES", "Counts", "Histogram", "Rows", "count_events", "count_rows"]
+
+SCORE_LOSSES: Final = ("log", "log_squared", "squared", "quartic")
+"""What is summed up of the scores of a binary classifier's outcomes; see labels."""
 
 RESULTS: Final = ("matched", "unmatched", "duplicate", "late")
 """What can come of a label, in the order of log.batch."""
@@ -78,7 +81,10 @@ class Counts:
     feature. Each of `categories` has the
     categories of one feature, then other, then missing. `outcomes` has shape
     [predicted, actual], other last; `outcome_scores` are those of each actual class.
-    `actual_above` and `actual_below` are the sums of |actual| above and below zero.
+    `actual_above` and `actual_below` are the sums of |actual| above and below zero, `error_above`
+    and `error_below` those of |prediction - actual| where it was too high and too low.
+    `class_confidence` has the bins of confidence of each predicted class, where the profile has a
+    calibration, `score_losses` the sums named in SCORE_LOSSES.
     """
 
     statuses: Counted
@@ -103,6 +109,12 @@ class Counts:
     actual_above: float = 0.0
     actual_below: float = 0.0
     squared_actual: float = 0.0
+    error_above: float = 0.0
+    error_below: float = 0.0
+    quartic_error: float = 0.0
+    class_confidence: Counted = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    class_confidence_totals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    score_losses: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SCORE_LOSSES)))
 
     def missing(self, layout: Layout) -> dict[str, int]:
         """Events in which a feature of the profile was absent, null or NaN, by feature."""
@@ -116,6 +128,7 @@ class Counts:
     def zero(cls, layout: Layout) -> Counts:
         """Counts of nothing."""
         classes = len(layout.classes.names) + 1
+        calibrated = len(layout.classes.names) if layout.calibrated else 0
         return cls(
             statuses=_zeros(len(STATUSES)),
             latency=Histogram.over(layout.latency_edges),
@@ -136,6 +149,10 @@ class Counts:
                 Histogram.over(CONFIDENCE_EDGES)
                 for _ in (layout.classes.names if layout.scores_outcomes else ())
             ],
+            class_confidence=np.zeros(
+                (calibrated, len(layout.confidence_edges) + 1), dtype=np.int64
+            ),
+            class_confidence_totals=np.zeros(calibrated),
         )
 
     def adopt(self, before: Counts, old: Layout, new: Layout) -> None:
@@ -152,6 +169,10 @@ class Counts:
             "value": old.value_edges != new.value_edges,
             "outcome_scores": old.scores_outcomes != new.scores_outcomes,
         }
+        for name in ("class_confidence", "class_confidence_totals"):
+            changed[name] = (
+                changed["confidence"] or getattr(self, name).shape != getattr(before, name).shape
+            )
         for item in fields(self):
             if not changed.get(item.name, False):
                 setattr(self, item.name, getattr(before, item.name))
@@ -295,6 +316,8 @@ def count_rows(layout: Layout, rows: Rows) -> Counts:
     counts.batch_size = Histogram.over(BATCH_EDGES, rows.present("batch_size"))
     counts.confidence = Histogram.over(layout.confidence_edges, rows.present("confidence"))
     predictions = rows.present("prediction")
+    if layout.calibrated:
+        _count_class_confidence(layout, counts, rows)
     if layout.classifies:
         counts.classes = _count_places(layout.classes, predictions, 1)
     elif layout.value_edges:
@@ -331,6 +354,33 @@ def _count_places(known: Categories, values: Sequence[Any], beyond: int) -> Coun
         return counts
     places = [known.place(value) for value in values]
     return counts + np.bincount(np.array(places, dtype=np.intp), minlength=len(counts))
+
+
+def _count_class_confidence(layout: Layout, counts: Counts, rows: Rows) -> None:
+    """Count the confidence of every row that predicts a class of the profile."""
+    known, predictions = layout.classes, rows.column("prediction")
+    confidences = np.asarray(rows.column("confidence"), dtype=np.float64)
+    if not len(confidences) or not len(predictions):  # a table without that column
+        return
+    get = known.places.get
+    places = np.array(
+        [
+            known.other
+            if value is None
+            else get(value, known.other)
+            if type(value) is str
+            else known.place(value)
+            for value in predictions
+        ],
+        dtype=np.intp,
+    )
+    counted = (places != known.other) & ~np.isnan(confidences)
+    places, confidences = places[counted], confidences[counted]
+    width = counts.class_confidence.shape[1]
+    cells = places * width + np.searchsorted(layout.confidence_edges, confidences)
+    size = counts.class_confidence.size
+    counts.class_confidence += np.bincount(cells, minlength=size).reshape(-1, width)
+    counts.class_confidence_totals += np.bincount(places, confidences, minlength=len(known.names))
 
 
 def _count_stages(layout: Layout, counts: Counts, found: Iterable[dict[str, float]]) -> None:

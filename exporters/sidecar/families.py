@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from contract import catalog
@@ -17,7 +17,7 @@ from exporters.expose import (
     histogram_series,
     series,
 )
-from exporters.sidecar.counts import RESULTS, Counts, Histogram
+from exporters.sidecar.counts import RESULTS, SCORE_LOSSES, Counts, Histogram
 from exporters.sidecar.declared import families as declared_families
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
@@ -29,6 +29,7 @@ __all__ = ["Exposition"]
 
 Samples = list[tuple[Series, float]]
 Histograms = list[tuple[HistogramSeries, Sequence[int], float]]
+Fill = Callable[[Metric, Sequence[Series], Iterable[float]], None]
 
 _COUNTERS = (
     catalog.INFERENCE_REQUESTS,
@@ -40,6 +41,9 @@ _COUNTERS = (
     catalog.FEATURE_INVALID,
     catalog.LABELS,
     catalog.OUTCOMES,
+    catalog.SCORE_LOSS,
+    catalog.SIGNED_ERROR,
+    catalog.QUARTIC_ERROR,
     catalog.ABSOLUTE_ERROR,
     catalog.SQUARED_ERROR,
     catalog.ERROR_SAMPLES,
@@ -52,6 +56,7 @@ _HISTOGRAMS = (
     catalog.INFERENCE_BATCH_SIZE,
     catalog.PREDICTION_VALUE,
     catalog.PREDICTION_CONFIDENCE,
+    catalog.PREDICTION_CLASS_CONFIDENCE,
     catalog.FEATURE_VALUE,
     catalog.LABEL_DELAY,
     catalog.OUTCOME_SCORE,
@@ -145,6 +150,9 @@ class _Prepared:
     outcomes: list[Series]
     errors: list[Series]
     actuals: list[Series]
+    signed_errors: list[Series]
+    score_losses: list[Series]
+    class_confidence: list[HistogramSeries]
     label_delay: HistogramSeries
     outcome_scores: list[HistogramSeries]
     missing: list[Series]
@@ -173,6 +181,7 @@ class _Prepared:
             catalog.SQUARED_ERROR,
             catalog.ERROR_SAMPLES,
             catalog.SQUARED_ACTUAL,
+            catalog.QUARTIC_ERROR,
         )
         numbers, categories = layout.numbers, layout.categories
         return cls(
@@ -202,6 +211,23 @@ class _Prepared:
             actuals=(
                 [] if layout.classifies else each(catalog.ACTUAL, "sign", ("positive", "negative"))
             ),
+            signed_errors=(
+                []
+                if layout.classifies
+                else each(catalog.SIGNED_ERROR, "sign", ("positive", "negative"))
+            ),
+            score_losses=(
+                each(catalog.SCORE_LOSS, "loss", SCORE_LOSSES) if layout.scores_outcomes else []
+            ),
+            class_confidence=[
+                histogram_series(
+                    catalog.PREDICTION_CLASS_CONFIDENCE,
+                    layout.confidence_edges,
+                    **own,
+                    predicted_class=predicted,
+                )
+                for predicted in (layout.classes.names if layout.calibrated else ())
+            ],
             label_delay=histogram_series(catalog.LABEL_DELAY, DELAY_EDGES, **own),
             outcome_scores=[
                 histogram_series(
@@ -259,22 +285,11 @@ def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Sampl
     if prepared.trained and layout.model.trained_at:
         trained = layout.model.trained_at.timestamp()
         fill(catalog.MODEL_TRAINED_TIMESTAMP, [prepared.trained], [trained])
+    _fill_outcomes(tally, prepared, fill)
     fill(catalog.INFERENCE_REQUESTS, prepared.statuses, counts.statuses.tolist())
     fill(catalog.LABELS, prepared.labels, counts.labels.tolist())
     if layout.classifies:
         fill(catalog.PREDICTION_CLASS, prepared.classes, counts.classes.tolist())
-    if layout.counts_outcomes:
-        fill(catalog.OUTCOMES, prepared.outcomes, counts.outcomes.ravel().tolist())
-    sums = (
-        counts.absolute_error,
-        counts.squared_error,
-        counts.error_samples,
-        counts.squared_actual,
-    )
-    for line, value in zip(prepared.errors, sums, strict=bool(prepared.errors)):
-        fill(line.metric, [line], [value])
-    if prepared.actuals:
-        fill(catalog.ACTUAL, prepared.actuals, (counts.actual_above, counts.actual_below))
     fill(catalog.FEATURE_MISSING, prepared.missing, counts.missing(layout).values())
     fill(catalog.FEATURE_INVALID, prepared.invalid, counts.number_invalid.tolist())
     for place, line in prepared.beyond:
@@ -283,6 +298,28 @@ def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Sampl
         fill(catalog.FEATURE_CATEGORY, lines, counted[:-1].tolist())
     unknown = [int(counted[-2]) for counted in counts.categories]
     fill(catalog.FEATURE_INVALID, prepared.category_invalid, unknown)
+
+
+def _fill_outcomes(tally: Tally, prepared: _Prepared, fill: Fill) -> None:
+    counts, layout = tally.counts, tally.layout
+    if layout.counts_outcomes:
+        fill(catalog.OUTCOMES, prepared.outcomes, counts.outcomes.ravel().tolist())
+    sums = (
+        counts.absolute_error,
+        counts.squared_error,
+        counts.error_samples,
+        counts.squared_actual,
+        counts.quartic_error,
+    )
+    for line, value in zip(prepared.errors, sums, strict=bool(prepared.errors)):
+        fill(line.metric, [line], [value])
+    if prepared.actuals:
+        fill(catalog.ACTUAL, prepared.actuals, (counts.actual_above, counts.actual_below))
+    if prepared.signed_errors:
+        errors = (counts.error_above, counts.error_below)
+        fill(catalog.SIGNED_ERROR, prepared.signed_errors, errors)
+    if prepared.score_losses:
+        fill(catalog.SCORE_LOSS, prepared.score_losses, counts.score_losses.tolist())
 
 
 def _fill_histograms(
@@ -299,6 +336,13 @@ def _fill_histograms(
     for line, filled in zip(prepared.outcome_scores, counts.outcome_scores, strict=True):
         fill(line, filled)
     fill(prepared.confidence, counts.confidence)
+    for line, bins_, total_ in zip(
+        prepared.class_confidence,
+        counts.class_confidence.tolist(),
+        counts.class_confidence_totals.tolist(),
+        strict=True,
+    ):
+        histograms[line.metric].append((line, bins_, total_))
     if prepared.value:
         fill(prepared.value, counts.value)
     bins = counts.numbers.tolist()

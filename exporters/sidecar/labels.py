@@ -126,6 +126,9 @@ class Labelled:
         for place in range(len(counts.outcome_scores)):
             own = scores[known & (actual == place)]
             counts.outcome_scores[place] += _histogram(CONFIDENCE_EDGES, own)
+        if self.layout.scores_outcomes:
+            known &= actual < classes.other
+            counts.score_losses += _losses(scores[known], actual[known] == 1)
 
     def _keys(self, ids: Sequence[str | None]) -> NDArray[np.uint64]:
         known = [identity for identity in ids if identity is not None]
@@ -183,6 +186,25 @@ def _settle_numbers(
     counts.actual_above += float(np.maximum(actual, 0).sum())
     counts.actual_below += float(np.maximum(-actual, 0).sum())
     counts.squared_actual += float((actual * actual).sum())
+    counts.error_above += float(np.maximum(errors, 0).sum())
+    counts.error_below += float(np.maximum(-errors, 0).sum())
+    counts.quartic_error += float((np.clip(errors, -_LARGEST, _LARGEST) ** 4).sum())
+
+
+_LARGEST: Final = 1e70
+"""An error whose fourth power, a million times over, is a number still."""
+
+_LEAST: Final = float(np.finfo(np.float64).eps)
+"""What a probability of 0 counts as in the log loss, as scikit-learn has it."""
+
+
+def _losses(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> list[float]:
+    """The sums of SCORE_LOSSES."""
+    apart = np.abs(positive - scores)
+    log_loss = -np.log(np.maximum(1 - apart, _LEAST))
+    squared = apart * apart
+    terms = (log_loss, log_loss * log_loss, squared, squared * squared)
+    return [float(term.sum()) for term in terms]
 
 
 def _histogram(edges: Sequence[float], values: NDArray[np.float64]) -> Histogram:

@@ -185,6 +185,8 @@ class Layout:
     numbers: Numbers
     categories: Mapping[str, Categories]
     notes: tuple[str, ...] = ()
+    calibrated: bool = False
+    """Whether the profile says how right confidences are, by predicted class."""
     features: frozenset[str] = field(default_factory=frozenset)
     columns: tuple[str, ...] = ()
     """The features in the order of the profile, for rows that come without names."""
@@ -219,6 +221,7 @@ class Layout:
                 if isinstance(bins, CategoryBins)
             },
             notes=_notes(model, profile, limits, known=bool(classes.names or edges)),
+            calibrated=bool(classes.names) and profile is not None and bool(profile.calibration),
             features=frozenset(features),
             columns=tuple(features),
         )

@@ -267,7 +267,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "no JSON": ("half", "m.json: the file: Invalid JSON"),
     "an empty file": ("", "m.json: the file: Invalid JSON"),
     "a list": ("[]", "m.json: the file: "),
-    "a newer version": (json.dumps({**GOOD, "profile_version": 2}), "m.json: profile_version: "),
+    "a newer version": (json.dumps({**GOOD, "profile_version": 3}), "m.json: profile_version: "),
     "an unknown key": (json.dumps({**GOOD, "rwos": 1}), "m.json: rwos: Extra inputs"),
     "no rows": (json.dumps({**GOOD, "rows": 0}), "m.json: rows: "),
     "an unknown kind": (

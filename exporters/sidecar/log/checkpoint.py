@@ -34,9 +34,14 @@ def unpack(packed: bytes) -> dict[Key, dict[str, Any]]:
 
 
 def restored(zero: Counts, packed: dict[str, Any]) -> Counts | None:
-    """Counts shaped as `zero`, with the numbers of `packed`; None where those do not fit."""
+    """Counts shaped as `zero`, with the numbers of `packed`; None where those do not fit.
+
+    What an older sidecar did not count is not in `packed`, and starts at 0.
+    """
     try:
         for item in fields(zero):
+            if item.name not in packed:
+                continue
             setattr(zero, item.name, _like(getattr(zero, item.name), packed[item.name]))
     except (KeyError, TypeError, ValueError):
         return None
@@ -58,6 +63,8 @@ def _like(zero: Any, plain: Any) -> Any:
         return Histogram(_like(zero.counts, plain[0]), float(plain[1]))
     if isinstance(zero, np.ndarray):
         array = np.array(plain, zero.dtype)
+        if not array.size and not zero.size:  # nested lists forget the shape of nothing
+            return zero
         if array.shape != zero.shape:
             raise ValueError("counts of another shape")
         return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,16 @@ def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 def outcome(predicted: str, actual: str) -> str:
     return f'ml_outcomes_total{{predicted_class="{predicted}",actual_class="{actual}"}}'
+
+
+def losses(wrong: float) -> dict[str, Any]:
+    """What one score adds, off the truth by `wrong`."""
+    terms = {"log": -math.log(1 - wrong), "squared": wrong**2}
+    terms |= {"log_squared": terms["log"] ** 2, "quartic": wrong**4}
+    return {
+        f'ml_outcome_score_loss_total{{loss="{loss}"}}': pytest.approx(value)
+        for loss, value in terms.items()
+    }
 
 
 def waits_no_more(sidecar: Sidecar) -> None:
@@ -136,6 +147,8 @@ def test_a_label_with_its_prediction_needs_no_join(sidecar: Sidecar) -> None:
         "ml_squared_actual_total": 200,
         "ml_absolute_error_total": 6,
         "ml_squared_error_total": 18,
+        "ml_quartic_error_total": 162,
+        'ml_signed_error_total{sign="positive"}': 6,
         "ml_error_samples_total": 2,
         ACCEPTED: 3,
     }
@@ -159,6 +172,7 @@ def test_probabilities_are_joined_as_their_class(sidecar: Sidecar) -> None:
         "ml_label_delay_seconds_count": 1,
         'ml_outcome_score_count{actual_class="ham"}': 1,
         'ml_outcome_score_sum{actual_class="ham"}': 0.8,
+        **losses(0.8),
         ACCEPTED: 2,
     }
 

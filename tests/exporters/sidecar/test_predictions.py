@@ -169,6 +169,8 @@ def test_a_regressor_counts_values(sidecar: Sidecar) -> None:
         "ml_squared_actual_total": 250_000,
         "ml_absolute_error_total": 20,
         "ml_squared_error_total": 400,
+        "ml_quartic_error_total": 160_000,
+        'ml_signed_error_total{sign="negative"}': 20,
         "ml_error_samples_total": 1,
     }
 
@@ -193,6 +195,8 @@ def test_a_model_without_a_profile_counts_what_it_can(sidecar: Sidecar) -> None:
         "ml_squared_actual_total": 25,
         "ml_absolute_error_total": 2,
         "ml_squared_error_total": 4,
+        "ml_quartic_error_total": 16,
+        'ml_signed_error_total{sign="negative"}': 2,
         "ml_error_samples_total": 1,
     }
     assert notes["plain"] == [
