@@ -375,7 +375,7 @@ def call_seconds() -> str:
     """Seconds a second spent in the NVML calls that take the most."""
     calls = _machine(catalog.GPU_NVML_CALL_SECONDS)
     rate = f"sum by (call) (rate({calls}[{RATE_INTERVAL}]))"
-    most = f"sum by (call) (max_over_time({calls}[$__range] @ end()))"
+    most = f"sum by (call) (increase({calls}[$__range] @ end()))"
     return f"{rate} and on (call) topk({_TOP}, {most})"
 
 

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,38 +16,15 @@ from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
 from generator.rules.recording import RULES as RECORDED
-from tests.generator.panels import read_asked, with_choices
+from tests.generator.panels import with_choices
+from tests.generator.rendered import ASKED, Json, each_dashboard, each_panel, rendered
 from tests.processes import ROOT
-
-Json = dict[str, Any]
 
 MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
 GROUPING = re.compile(
     r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))", re.IGNORECASE
 )
 OPERATORS = {"and", "or", "unless", "bool", "group_left", "group_right"}
-
-
-def rendered() -> dict[str, str]:
-    return render_dashboards(read_spec(ROOT / "models.yaml"))
-
-
-def dashboards() -> dict[str, Json]:
-    return {path: json.loads(text) for path, text in rendered().items() if path.endswith(".json")}
-
-
-DASHBOARDS = dashboards()
-PANELS = [
-    pytest.param(panel, id=f"{dashboard['uid']}: {panel['title']}")
-    for dashboard in DASHBOARDS.values()
-    for panel in dashboard["panels"]
-    if panel["type"] != "row"
-]
-each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
-each_panel = pytest.mark.parametrize("panel", PANELS)
-
-
-ASKED = [asked for path in DASHBOARDS for asked in read_asked(rendered()[path])]
 
 
 def metric_names(expression: str) -> set[str]:
@@ -74,7 +50,7 @@ def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    assert rendered() == rendered()
+    assert rendered.__wrapped__() == rendered()
 
 
 def test_the_number_of_models_changes_no_dashboard() -> None:
