@@ -9,17 +9,21 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic_core import PydanticCustomError
 from starlette.applications import Starlette
 
 from contract import logs
 from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, write_profile
-from contract.quantity import Duration
 from contract.read import read_spec
 from contract.spec import Model, Spec
 from exporters.drift.collector import Collector
+from exporters.drift.command import (
+    add_baseline,
+    add_evaluate,
+    add_prometheus_argument,
+    duration,
+)
 from exporters.drift.reference import Columns, UnknownModelError, build_reference, resolve_model
 from exporters.drift.table import TableError
 from exporters.expose import Own, add_serve_arguments, app, serve
@@ -44,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_profile(commands)
+    add_evaluate(commands)
+    add_baseline(commands)
     return parser
 
 
@@ -59,34 +65,16 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add = parser.add_argument
     add_spec_arguments(parser)
-    add(
-        "--prometheus",
-        type=_url,
-        metavar="URL",
-        help="where Prometheus answers (default: stack.prometheus of models.yaml)",
-    )
+    add_prometheus_argument(parser)
     add(
         "--interval",
-        type=_duration,
+        type=duration,
         default="1m",
         metavar="DURATION",
         help="time between two evaluations (default: %(default)s)",
     )
     add_serve_arguments(parser, listen="127.0.0.1:9102")
     parser.set_defaults(run=_serve)
-
-
-def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"is not a URL: {text!r}; write http://127.0.0.1:9090")
-    return text
-
-
-def _duration(text: str) -> Duration:
-    try:
-        return Duration.parse(text)
-    except PydanticCustomError as error:
-        raise argparse.ArgumentTypeError(f"{error.message()}; write 30s, 1m or 1h") from None
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -44,6 +44,8 @@ class Evaluation:
     floor: Array
     detected: dict[str, NDArray[np.bool_]]
     """By severity."""
+    confirmed: NDArray[np.bool_]
+    """Per row: it has drifted by warning, and is a discovery among the rows of its model."""
     share: Array
     """Per model, the share of its features that drifted; NaN where none has min_samples."""
     failures: dict[int, Failure]
@@ -74,7 +76,7 @@ def evaluate(
     above_noise = enough & (score > floor)
     judged = enough & ~np.isnan(score)
     found = discoveries(np.where(judged, p_value, np.nan), layout.model_of, FALSE_DISCOVERIES)
-    found &= score > thresholds["warning"]
+    found &= above_noise & (score > thresholds["warning"])
     with np.errstate(invalid="ignore"):
         share = _per_model(layout, found) / _per_model(layout, judged)
     return Evaluation(
@@ -84,6 +86,7 @@ def evaluate(
         score=score,
         floor=np.where(np.isnan(score), np.nan, floor),
         detected={name: above_noise & (score > value) for name, value in thresholds.items()},
+        confirmed=found,
         share=share,
         failures=dict(counts.failures),
     )
