@@ -243,13 +243,14 @@ class Collector:
             for number in (evaluation.detected[severity] & evaluated).nonzero()[0].tolist():
                 row = layout.rows[number]
                 model = layout.models[row.model]
-                drifted.add(event := (*model.key, row.name, severity))
+                what = row.name or f"the {row.kind}"
+                drifted.add(event := (*model.key, what, severity))
                 if event not in self._drifted:
                     log.info(
                         "drift_detected",
                         model=model.name,
                         version=model.version,
-                        feature=row.name,
+                        feature=what,
                         severity=severity,
                         score=round(float(evaluation.score[number]), 4),
                         noise_floor=round(float(evaluation.floor[number]), 4),

@@ -62,8 +62,8 @@ def evaluate(
 
     A row has drifted where its score is above both the threshold and the noise floor and its
     window has min_samples. It counts towards its model's share where its score is above the
-    warning threshold and it is a discovery among the model's rows, which judges it by how many
-    there are.
+    warning threshold and it is a discovery among the model's features, which judges it by how
+    many there are.
     """
     n = counts.values.sum(axis=1)
     held = held or Held(layout.reference, layout.places, {})
@@ -74,7 +74,7 @@ def evaluate(
         for severity in SEVERITIES
     }
     above_noise = enough & (score > floor)
-    judged = enough & ~np.isnan(score)
+    judged = enough & ~np.isnan(score) & layout.is_feature
     found = discoveries(np.where(judged, p_value, np.nan), layout.model_of, FALSE_DISCOVERIES)
     found &= above_noise & (score > thresholds["warning"])
     with np.errstate(invalid="ignore"):

@@ -22,6 +22,9 @@ class Labels:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._score = self._all(catalog.FEATURE_DRIFT_SCORE, method=True, window=True)
+        self._prediction_score = self._all(
+            catalog.PREDICTION_DRIFT_SCORE, name=False, method=True, window=True
+        )
         self._floor = self._all(catalog.DRIFT_NOISE_FLOOR, kind=True, method=True, window=True)
         self._samples = self._all(catalog.DRIFT_WINDOW_SAMPLES, kind=True, window=True)
         self._drifted = [
@@ -42,6 +45,7 @@ class Labels:
         self,
         metric: Metric,
         *,
+        name: bool = True,
         kind: bool = False,
         method: bool = False,
         window: bool = False,
@@ -53,8 +57,9 @@ class Labels:
         labels: dict[str, Sequence[str]] = {
             "model_name": [model.name for model in models],
             "model_version": [model.version for model in models],
-            "feature_name": [row.name for row in rows],
         }
+        if name:
+            labels["feature_name"] = [row.name for row in rows]
         if kind:
             labels["kind"] = [row.kind for row in rows]
         if method:
@@ -77,8 +82,14 @@ class Labels:
         scored = np.flatnonzero(evaluated & ~np.isnan(evaluation.score)).tolist()
         score, floor = evaluation.score.tolist(), evaluation.floor.tolist()
         samples = evaluation.samples.tolist()
+        is_feature = self._layout.is_feature.tolist()
         yield Family(
-            catalog.FEATURE_DRIFT_SCORE, [(self._score[row], score[row]) for row in scored]
+            catalog.FEATURE_DRIFT_SCORE,
+            [(self._score[row], score[row]) for row in scored if is_feature[row]],
+        )
+        yield Family(
+            catalog.PREDICTION_DRIFT_SCORE,
+            [(self._prediction_score[row], score[row]) for row in scored if not is_feature[row]],
         )
         yield Family(catalog.DRIFT_NOISE_FLOOR, [(self._floor[row], floor[row]) for row in scored])
         yield Family(

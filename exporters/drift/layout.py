@@ -1,7 +1,8 @@
 """Which row and column of the arrays belongs to which bin of which column of which model.
 
-Every column of every profile is a row; rows are padded to the widest, so that a statistic is one
-call for all models. Column 0 of a row holds missing values; its bins follow from column 1.
+Every feature of every profile, and its prediction, is a row; rows are padded to the widest, so that
+a statistic is one call for all models. Column 0 of a row holds missing values; its bins follow from
+column 1.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from exporters.drift.statistics import positions
 
 __all__ = ["Kind", "Layout", "Row", "layout", "read_layout"]
 
-Kind = Literal["feature"]
-"""What a row is about; the `kind` label."""
+Kind = Literal["feature", "prediction"]
+"""What a row is about; the `kind` label. A prediction's row has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Layout:
     def model_of(self) -> NDArray[np.int64]:
         """The model of each row; shape [rows]."""
         return np.array([row.model for row in self.rows], dtype=np.int64)
+
+    @cached_property
+    def is_feature(self) -> NDArray[np.bool_]:
+        """Whether a row is a feature's; shape [rows]."""
+        return np.array([row.kind == "feature" for row in self.rows], dtype=np.bool_)
 
     @cached_property
     def cumulative(self) -> NDArray[np.bool_]:
@@ -142,11 +148,16 @@ def layout(
     models: Sequence[Model], profiles: Sequence[Profile], windows: Sequence[Duration]
 ) -> Layout:
     """The layout of models, each with its profile and its window."""
-    rows = [
-        Row(number, "feature", name, bins, _columns(bins))
-        for number, profile in enumerate(profiles)
-        for name, bins in profile.features.items()
-    ]
+    rows = []
+    for number, profile in enumerate(profiles):
+        rows += [
+            Row(number, "feature", name, bins, _columns(bins))
+            for name, bins in profile.features.items()
+        ]
+        if profile.prediction is not None:
+            # What has no prediction is an error, not a value that is missing.
+            bins = profile.prediction.model_copy(update={"missing": 0})
+            rows.append(Row(number, "prediction", "", bins, _columns(bins)))
     return Layout(tuple(models), tuple(windows), tuple(rows))
 
 

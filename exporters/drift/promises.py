@@ -58,13 +58,14 @@ def promises(spec: Spec) -> Iterator[Family]:
                     catalog.DRIFT_THRESHOLD,
                     model_name=model.name,
                     model_version=model.version,
-                    kind="feature",
+                    kind=kind,
                     severity=severity,
                 ),
                 value,
             )
             for model in spec.models
             if model.profile is not None
+            for kind in ("feature", "prediction")
             for severity, value in (
                 ("warning", model.drift.warning),
                 ("critical", model.drift.critical),

@@ -61,7 +61,7 @@ class Source:
 
     kind: Kind
     metric: str
-    label: Literal["le", "category"] | None
+    label: Literal["le", "category", "predicted_class"] | None
     column: Literal["feature_name", ""] = "feature_name"
 
 
@@ -69,6 +69,8 @@ SOURCES: Final = (
     Source("feature", catalog.FEATURE_VALUE.bucket, "le"),
     Source("feature", catalog.FEATURE_CATEGORY.name, "category"),
     Source("feature", catalog.FEATURE_MISSING.name, None),
+    Source("prediction", catalog.PREDICTION_VALUE.bucket, "le", ""),
+    Source("prediction", catalog.PREDICTION_CLASS.name, "predicted_class", ""),
 )
 
 
@@ -113,7 +115,7 @@ def read_counts(
 
     def read(shard: _Shard) -> None:
         try:
-            for source in SOURCES:
+            for source in _sources(layout, shard):
                 if time.monotonic() > deadline:
                     raise PrometheusError("not asked: the interval is over, so it is too slow")
                 text = _expression(layout, shard, source)
@@ -167,6 +169,17 @@ def _shards(layout: Layout, spans: Sequence[Span | None]) -> Iterator[_Shard]:
             held.append(model)
             series += widths[model]
         yield _Shard(span, tuple(held))
+
+
+def _sources(layout: Layout, shard: _Shard) -> Iterator[Source]:
+    """What has to be asked for: predictions only where a profile has them."""
+    rows = np.isin(layout.model_of, shard.models)
+    kinds = {
+        kind
+        for kind, mask in (("feature", layout.is_feature), ("prediction", ~layout.is_feature))
+        if (rows & mask).any()
+    }
+    return (source for source in SOURCES if source.kind in kinds)
 
 
 def _expression(layout: Layout, shard: _Shard, source: Source) -> str:
@@ -268,8 +281,12 @@ def _edge(text: str) -> float | None:
 
 def _difference(source: Source, labels: dict[str, str], row: Row) -> str:
     is_edge = source.label == "le"
-    what = f'le="{labels.get("le")}"' if is_edge else f"category {labels.get('category')}"
-    return f"{row.kind} {row.name} is counted with {what}, which its profile does not have"
+    what = f'le="{labels.get("le")}"' if is_edge else f"category {labels.get(source.label or '')}"
+    return f"{_called(row)} is counted with {what}, which its profile does not have"
+
+
+def _called(row: Row) -> str:
+    return f"{row.kind} {row.name}".rstrip()
 
 
 def _check_whole(layout: Layout, counts: Counts, seen: NDArray[np.bool_]) -> None:
@@ -281,7 +298,7 @@ def _check_whole(layout: Layout, counts: Counts, seen: NDArray[np.bool_]) -> Non
         row = layout.rows[number]
         column = int(np.flatnonzero(lacking[number])[0])
         edge = next(edge for edge, at in row.columns.items() if at == column)
-        text = f'{row.kind} {row.name} is not counted at le="{edge}", which its profile has'
+        text = f'{_called(row)} is not counted at le="{edge}", which its profile has'
         counts.fail(row.model, Failure("bins", text))
 
 

@@ -240,7 +240,9 @@ def test_every_model_is_promised_something(evaluated: tuple[Collector, Scrape]) 
     critical = {"alert": "FeatureDrift", "severity": "critical", "hold": "15m"}
     assert evaluated[1].get("ml_alert_threshold", model_name="rare", **critical) == 0.25
     assert evaluated[1].get("ml_alert_threshold", model_name="plain", **critical) is None
-    assert evaluated[1].get("ml_drift_threshold", model_name="rare", severity="warning") == 0.1
+    for kind in ("feature", "prediction"):
+        warning = {"model_name": "rare", "kind": kind, "severity": "warning"}
+        assert evaluated[1].get("ml_drift_threshold", **warning) == 0.1
 
 
 def test_drift_is_logged_once_a_feature(evaluated: tuple[Collector, Scrape]) -> None:

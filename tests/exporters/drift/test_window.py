@@ -21,7 +21,7 @@ from tests.exporters.drift.counting import Bins, category, numeric
 
 HOUR, DAY = Duration.parse("1h"), Duration.parse("1d")
 NOW = 1_800_000_000.0
-BUCKETS, CATEGORIES, MISSING = (source.metric for source in SOURCES)
+BUCKETS, CATEGORIES, MISSING, VALUES, CLASSES = (source.metric for source in SOURCES)
 
 
 def _layout(*models: tuple[str, dict[str, Bins], Duration]) -> Layout:
@@ -288,3 +288,52 @@ def test_verdicts_need_samples_threshold_and_noise_floor(
     found = evaluate(model, _counts(model, answers), time=0)
     verdicts = {name: bool(detected[0]) for name, detected in found.detected.items()}
     assert verdicts == {"warning": warning, "critical": critical}
+
+
+def _outputs(prediction: Bins) -> Layout:
+    model = Model(name="m", version="1", task="regression")
+    profile = Profile(model_name="m", rows=100, features={"age": AGE}, prediction=prediction)
+    return layout([model], [profile], [HOUR])
+
+
+PREDICTED: dict[str, tuple[Bins, Answers, list[float]]] = {
+    "classes": (
+        category({"no": 60, "yes": 40}),
+        {CLASSES: [_sample(5, predicted_class="no"), _sample(2, predicted_class="other")]},
+        [0, 5, 0, 2],
+    ),
+    "numbers": (
+        numeric(0, 40, 30, 30, 0, missing=7),
+        {VALUES: WHOLE},
+        [0, 1, 10, 20, 30, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize(("bins", "answers", "expected"), PREDICTED.values(), ids=PREDICTED)
+def test_predictions_are_a_row_of_their_own(
+    bins: Bins, answers: Answers, expected: list[float]
+) -> None:
+    for found in answers.values():
+        for sample in found:
+            labels = msgspec.json.decode(sample.metric)
+            sample.metric = msgspec.Raw(
+                msgspec.json.encode({k: v for k, v in labels.items() if k != "feature_name"})
+            )
+    outputs = _outputs(bins)
+    counts = _counts(outputs, answers)
+    assert counts.failures == {}
+    assert outputs.reference[1, 0] == 0  # what has no prediction is no value that is missing
+    assert counts.values[1][: len(expected)].tolist() == expected
+    # Predictions are judged, but are none of the features that a share is of.
+    evaluation = evaluate(outputs, counts, time=NOW)
+    assert evaluation.samples.tolist() == [0, sum(expected)]
+    assert np.isnan(evaluation.share).all()
+
+
+def test_a_class_that_the_profile_does_not_have_is_an_error() -> None:
+    strange = _sample(5, feature="", predicted_class="perhaps")
+    counts = _counts(_outputs(category({"no": 6, "yes": 4})), {CLASSES: [strange]})
+    assert counts.failures[0].text == (
+        "prediction is counted with category perhaps, which its profile does not have"
+    )

@@ -1,0 +1,1 @@
+"""How well models predict, as functions of counts: with labels, and estimated without."""
