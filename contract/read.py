@@ -55,6 +55,7 @@ def read_spec(
             written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
         _check_teams(spec, document)
+        _check_maintenance(spec, document)
     if document.problems or spec is None:
         raise ProblemsError(document.problems)
     return spec
@@ -332,6 +333,17 @@ def _check_teams(spec: Spec, document: Document) -> None:
                 "add smtp: {smarthost: mail.example.com:587, from: alerts@example.com}",
                 at_key=True,
             )
+
+
+def _check_maintenance(spec: Spec, document: Document) -> None:
+    known = {model.name for model in spec.models}
+    for index, maintenance in enumerate(spec.maintenance):
+        for place, name in enumerate(maintenance.models):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else "name models of this file"
+                path = ("maintenance", index, "models", place)
+                document.problem(path, f"no model is called {name}", hint)
 
 
 def _check_alerts(spec: Spec, document: Document) -> None:

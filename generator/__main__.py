@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def render_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → write."""
     spec = read_spec_by(options)
-    files = render(spec, options.only or tuple(PARTS))
+    files = render(spec, options.only or tuple(PARTS), out=options.out)
     with stage(options.out, files) as staged:
         verify(staged)
         changes = replace(options.out, staged, files)
@@ -50,7 +50,7 @@ def render_command(options: argparse.Namespace) -> int:
 def check_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → compare with what is there."""
     spec = read_spec_by(options)
-    files = render(spec)
+    files = render(spec, out=options.out)
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder), files) as staged:
         verify(staged)
     changes = compare(options.out, files)

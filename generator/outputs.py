@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from contract.spec import Spec
-from generator.routes import TEMPLATES, render_notifications, render_routes
+from generator.routes import (
+    TEMPLATES,
+    render_notifications,
+    render_route_tests,
+    render_routes,
+)
 from generator.rules.alerts import render_alerts
 from generator.rules.proofs import render_proofs
 from generator.rules.recording import render_compatibility, render_recording
@@ -17,11 +22,12 @@ from generator.verify import verify_alertmanager, verify_prometheus
 
 __all__ = ["PARTS", "render", "verify"]
 
+_HERE: Final = Path()
 _PROMETHEUS: Final = "prometheus/generated"
 _ALERTMANAGER: Final = "alertmanager/generated"
 
 
-def _prometheus(spec: Spec) -> dict[str, str]:
+def _prometheus(spec: Spec, _: Path) -> dict[str, str]:
     compatibility = render_compatibility(spec)
     return {
         f"{_PROMETHEUS}/prometheus.yml": render_scrape(spec),
@@ -32,38 +38,44 @@ def _prometheus(spec: Spec) -> dict[str, str]:
     }
 
 
-def _alertmanager(spec: Spec) -> dict[str, str]:
+def _alertmanager(spec: Spec, out: Path) -> dict[str, str]:
     return {
-        f"{_ALERTMANAGER}/alertmanager.yml": render_routes(spec),
+        f"{_ALERTMANAGER}/alertmanager.yml": render_routes(spec, out),
         f"{_ALERTMANAGER}/{TEMPLATES}": render_notifications(),
+        f"{_ALERTMANAGER}/tests/routes.yml": render_route_tests(spec),
     }
 
 
-def _dashboards(spec: Spec) -> dict[str, str]:
+def _dashboards(spec: Spec, _: Path) -> dict[str, str]:
     # Imported here: grafanalib is slow to import, and only this part needs it.
     from generator.dashboards import render_dashboards
 
     return render_dashboards(spec)
 
 
-def _docs(spec: Spec) -> dict[str, str]:
+def _docs(spec: Spec, _: Path) -> dict[str, str]:
     from generator.docs import render_docs
 
     return render_docs(spec)
 
 
-PARTS: Final[Mapping[str, Callable[[Spec], dict[str, str]]]] = {
+PARTS: Final[Mapping[str, Callable[[Spec, Path], dict[str, str]]]] = {
     "prometheus": _prometheus,
     "alertmanager": _alertmanager,
     "dashboards": _dashboards,
     "docs": _docs,
-    "schema": lambda _: {"models.schema.json": render_schema()},
+    "schema": lambda _, __: {"models.schema.json": render_schema()},
 }
 
 
-def render(spec: Spec, parts: Collection[str] = tuple(PARTS)) -> dict[str, str]:
-    """The files of these parts: path below the output folder → text."""
-    return {path: text for part in parts for path, text in PARTS[part](spec).items()}
+def render(
+    spec: Spec, parts: Collection[str] = tuple(PARTS), *, out: Path = _HERE
+) -> dict[str, str]:
+    """The files of these parts: path below the output folder → text.
+
+    `out` is that folder, from which Alertmanager finds the files with tokens.
+    """
+    return {path: text for part in parts for path, text in PARTS[part](spec, out).items()}
 
 
 def verify(staged: Path) -> None:

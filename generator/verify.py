@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-__all__ = ["VerificationError", "verify_alertmanager", "verify_prometheus"]
+import yaml
+
+__all__ = ["VerificationError", "verify_alertmanager", "verify_prometheus", "verify_routes"]
 
 
 class VerificationError(Exception):
@@ -22,14 +29,40 @@ def verify_prometheus(folder: Path) -> None:
 
 
 def verify_alertmanager(folder: Path) -> None:
-    """Check alertmanager.yml with its templates. That secret files exist is the spec's to check."""
+    """Check alertmanager.yml with its templates, and where its routes lead.
+
+    That secret files exist is the spec's to check.
+    """
     _run("amtool", ["check-config", "alertmanager.yml"], folder)
+    verify_routes(folder)
+
+
+def verify_routes(folder: Path) -> None:
+    """Let amtool say which receivers hear of the alerts in tests/routes.yml."""
+    file = folder / "tests" / "routes.yml"
+    tests = yaml.safe_load(file.read_text(encoding="utf-8"))["tests"] if file.exists() else []
+    # One start of amtool for each test, several at a time.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        failed = [said for said in pool.map(partial(_route_problem, folder), tests) if said]
+    if failed:
+        raise VerificationError("amtool config routes test fails:\n" + "\n".join(failed))
+
+
+def _route_problem(folder: Path, test: dict[str, Any]) -> str:
+    labels = [f"{name}={json.dumps(value)}" for name, value in test["labels"].items()]
+    said = _run(
+        "amtool", ["config", "routes", "test", "--config.file=alertmanager.yml", *labels], folder
+    )
+    heard, expected = said.strip(), ",".join(test["receivers"])
+    if heard == expected:
+        return ""
+    return f"{test['name']} ({' '.join(labels)}) goes to {heard}, and should go to {expected}"
 
 
 _PACKAGES = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
 
 
-def _run(tool: str, arguments: list[str], folder: Path) -> None:
+def _run(tool: str, arguments: list[str], folder: Path) -> str:
     if shutil.which(tool) is None:
         raise VerificationError(
             f"{tool} is not on the PATH, and what is not verified is not written: "
@@ -41,3 +74,4 @@ def _run(tool: str, arguments: list[str], folder: Path) -> None:
     if finished.returncode != 0:
         said = "\n".join(part.strip() for part in (finished.stdout, finished.stderr) if part)
         raise VerificationError(f"{tool} {' '.join(arguments)} fails:\n{said}")
+    return finished.stdout

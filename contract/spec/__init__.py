@@ -14,39 +14,47 @@ from contract.spec.alerting import (
     AlertSettings,
     Severity,
 )
+from contract.spec.hours import WEEKDAYS, Hours, Maintenance, QuietHours
 from contract.spec.model import BusinessRatio, CustomMetric, FeatureRange, Model, ModelGpu, Task
 from contract.spec.performance import DataQuality, Performance, Promise
 from contract.spec.promises import QUANTILES, Drift, Latency, Slo
 from contract.spec.serving import MappedPath, Serving
 from contract.spec.sidecar import Limits, PredictionLog, Sidecar
-from contract.spec.stack import Dialect, Gpu, Stack
-from contract.spec.teams import Channel, Team
+from contract.spec.stack import Budget, Dialect, Gpu, Stack
+from contract.spec.teams import CHANNELS, Channel, Deadman, Team
 from contract.spec.whole import Defaults, Spec, resolve
 
 __all__ = [
     "ALERT_NAMES",
+    "CHANNELS",
     "GPU_ALERT_NAMES",
     "QUANTILES",
     "SEVERITIES",
+    "WEEKDAYS",
     "AlertSettings",
     "Alerts",
+    "Budget",
     "BusinessRatio",
     "Channel",
     "CustomMetric",
     "DataQuality",
+    "Deadman",
     "Defaults",
     "Dialect",
     "Drift",
     "FeatureRange",
     "Gpu",
+    "Hours",
     "Latency",
     "Limits",
+    "Maintenance",
     "MappedPath",
     "Model",
     "ModelGpu",
     "Performance",
     "PredictionLog",
     "Promise",
+    "QuietHours",
     "Serving",
     "Severity",
     "Sidecar",

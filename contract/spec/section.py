@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -10,9 +11,12 @@ from contract.quantity import problem
 
 __all__ = [
     "AT_LEAST_ONE",
+    "BareSecretFile",
     "ExistingFile",
     "ProfilePath",
+    "SecretFile",
     "Section",
+    "WebUrl",
     "Word",
     "as_list",
     "as_tuple",
@@ -51,6 +55,26 @@ def _existing(value: object, info: ValidationInfo, hint: str = "") -> str:
     return value
 
 
+def _existing_secret(value: object, info: ValidationInfo) -> str:
+    path = _existing(value, info)
+    if (root := (info.context or {}).get("root")) and not (root / path).stat().st_size:
+        raise problem(f"is empty: {path}", "write the secret into it")
+    return path
+
+
+def _existing_bare_secret(value: object, info: ValidationInfo) -> str:
+    """Alertmanager 0.25 sends Opsgenie's key as the file has it, and a line break is no header."""
+    path = _existing_secret(value, info)
+    if root := (info.context or {}).get("root"):
+        content = (root / path).read_bytes()
+        if content != content.strip():
+            raise problem(
+                f"holds white space around the secret: {path}",
+                "write it without a line break: printf %s KEY > FILE",
+            )
+    return path
+
+
 def _existing_profile(value: object, info: ValidationInfo) -> str:
     build = "build it: python -m exporters.drift profile --data train.csv --model NAME"
     path = _existing(value, info, build)
@@ -65,7 +89,18 @@ def _existing_profile(value: object, info: ValidationInfo) -> str:
     return path
 
 
+def _web_url(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^/?#\s]+[^\s]*", value):
+        raise problem(f"is not an address: {value!r}", "write https://example.com/path")
+    if "@" in value.split("/")[2]:
+        raise problem("holds a user or password", "put the secret into a file: token_file")
+    return value
+
+
 ExistingFile = Annotated[str, BeforeValidator(_existing)]
+SecretFile = Annotated[str, BeforeValidator(_existing_secret)]
+BareSecretFile = Annotated[str, BeforeValidator(_existing_bare_secret)]
+WebUrl = Annotated[str, BeforeValidator(_web_url)]
 ProfilePath = Annotated[str, BeforeValidator(_existing_profile)]
 
 

@@ -11,6 +11,7 @@ from contract.spec.alerting import GpuAlerts
 from contract.spec.section import Section, as_tuple
 
 __all__ = [
+    "Budget",
     "Dialect",
     "Gpu",
     "Stack",
@@ -58,3 +59,10 @@ class Gpu(Section):
     compatibility: Annotated[tuple[Dialect, ...], BeforeValidator(as_tuple)] = ()
     """Other exporters by whose names the GPU series are recorded, too, for dashboards that read
     those."""
+
+
+class Budget(Section):
+    """What the stack may cost at most; rendering more is refused."""
+
+    series: int = Field(default=2_000_000, gt=0)
+    """Series in Prometheus, as estimated. The default takes about 8 GiB of its memory."""

@@ -9,13 +9,14 @@ from pydantic import BeforeValidator
 
 from contract.quantity import Duration
 from contract.spec.alerting import Alerts
+from contract.spec.hours import Maintenance
 from contract.spec.model import Model
 from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
 from contract.spec.sidecar import Sidecar
-from contract.spec.stack import Gpu, Stack
-from contract.spec.teams import Routing, Smtp, Team
+from contract.spec.stack import Budget, Gpu, Stack
+from contract.spec.teams import Deadman, Routing, Smtp, Team
 
 __all__ = [
     "Defaults",
@@ -50,12 +51,18 @@ class Spec(Section):
     """The mail server, needed as soon as a team has e-mail."""
     routing: Routing = Routing()
     """Which channels hear of which severity."""
+    maintenance: Annotated[tuple[Maintenance, ...], BeforeValidator(as_tuple)] = ()
+    """Times in which nobody is told of some models."""
+    deadman: Deadman | None = None
+    """Who raises the alarm when alerting itself is down."""
     stack: Stack = Stack()
     """Where the stack's own processes are."""
     gpu: Gpu = Gpu()
     """The GPUs that models run on."""
     sidecar: Sidecar = Sidecar()
     """What the sidecar process does."""
+    limits: Budget = Budget()
+    """What the stack may cost at most."""
     models: Annotated[tuple[Model, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
     """The models, one item for each version."""
 

@@ -48,15 +48,15 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
     "a list": (
         "- a\n",
         (
-            "1:1 should be a mapping, got a list | keys: defaults, gpu, models, "
-            "routing, sidecar, smtp, stack, teams"
+            "1:1 should be a mapping, got a list | keys: deadman, defaults, gpu, limits, "
+            "maintenance, models, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "a word": (
         "hello\n",
         (
-            "1:1 should be a mapping, got 'hello' | keys: defaults, gpu, models, "
-            "routing, sidecar, smtp, stack, teams"
+            "1:1 should be a mapping, got 'hello' | keys: deadman, defaults, gpu, limits, "
+            "maintenance, models, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "brackets without end": ("models: " + "[" * 3_000 + "]" * 3_000, "1:1 is nested too deeply"),
@@ -158,8 +158,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an unknown key near nothing": (
         "zzz: 1\n" + ONE,
         (
-            "1:1 zzz: unknown key | known keys: defaults, gpu, models, routing, sidecar, smtp, "
-            "stack, teams"
+            "1:1 zzz: unknown key | known keys: deadman, defaults, gpu, limits, maintenance, "
+            "models, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "a wrong choice": (
@@ -363,7 +363,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "columns counted in characters": (
         'teams: {"Größe ☃": {phone: 1}, ml-platform: {}}\n' + ONE,
-        "1:21 teams.Größe ☃.phone: unknown key | known keys: email, pagerduty, slack",
+        (
+            "1:21 teams.Größe ☃.phone: unknown key "
+            "| known keys: email, opsgenie, pagerduty, quiet_hours, slack, webhook"
+        ),
     ),
 }
 

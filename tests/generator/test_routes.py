@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from contract.read import read_spec
 from contract.spec import Spec
 from generator.outputs import render
 from generator.routes import TEMPLATES, receiver_name, render_routes
-from tests.golden_files import Golden
+from generator.verify import VerificationError, verify_alertmanager, verify_routes
 from tests.processes import eventually, free_port, http, running
 
 CONFIG = "alertmanager/generated/alertmanager.yml"
@@ -29,32 +28,82 @@ def spec_of(folder: Path, head: str) -> Spec:
 
 # Who is told
 
+HEARD = {
+    "what is good to know": ("team=fraud severity=info", "log"),
+    "a warning, which quiet hours may hold back from people": (
+        "team=fraud severity=warning",
+        "log,fraud/slack+webhook",
+    ),
+    "an error, which the weekend holds back": (
+        "team=fraud severity=error",
+        "log,fraud/slack+email+webhook",
+    ),
+    "what cannot wait": (
+        "team=fraud severity=critical",
+        "fraud/log+slack+email+pagerduty+opsgenie+webhook",
+    ),
+    "a team with fewer channels": ("team=search severity=critical", "search/log+slack"),
+    "a model with a maintenance": (
+        "team=search severity=critical model_name=ranking",
+        "log,search/slack",
+    ),
+    "a team without channels": ("team=idle severity=critical", "log"),
+    "a severity that does not exist": ("team=fraud severity=unheard-of", "log"),
+    "a team that does not exist": ("team=unheard-of severity=critical", "log"),
+    "the dead man's switch": ("alertname=Watchdog team=fraud severity=info", "deadman,log"),
+}
 
-@pytest.mark.parametrize(
-    ("labels", "receiver"),
-    [
-        ("team=fraud severity=info", "log"),
-        ("team=fraud severity=warning", "fraud/log+slack"),
-        ("team=fraud severity=error", "fraud/log+slack+email"),
-        ("team=fraud severity=critical", "fraud/log+slack+email+pagerduty"),
-        ("team=search severity=critical", "search/log+slack"),
-        ("team=idle severity=critical", "log"),
-        ("team=fraud severity=unheard-of", "log"),
-        ("team=unheard-of severity=critical", "log"),
-        ("alertname=Watchdog team=fraud severity=info", "log"),
-    ],
-)
-def test_an_alert_goes_where_team_and_severity_say(labels: str, receiver: str, tree: Path) -> None:
+
+@pytest.mark.parametrize(("labels", "receivers"), HEARD.values(), ids=HEARD)
+def test_an_alert_goes_where_team_and_severity_say(labels: str, receivers: str, tree: Path) -> None:
     tested = subprocess.run(
         [
             *("amtool", "config", "routes", "test", f"--config.file={tree / CONFIG}"),
-            *(f"--verify.receivers={receiver}", *labels.split()),
+            *(f"--verify.receivers={receivers}", *labels.split()),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_generated_test_of_the_routes_holds(tree: Path) -> None:
+    verify_alertmanager(tree / "alertmanager/generated")
+
+
+def test_without_any_one_route_a_generated_test_fails(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "generated"
+    shutil.copytree(tree / "alertmanager/generated", folder)
+    text = (folder / "alertmanager.yml").read_text()
+    tried, unnoticed = 0, []
+    for path in paths_of(yaml.safe_load(text)["route"]):
+        config = yaml.safe_load(text)
+        removed = remove(config["route"], path)
+        if removed["receiver"] == "log" and not {"routes", "continue"} & removed.keys():
+            continue  # The root has the same receiver.
+        tried += 1
+        (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+        try:
+            verify_routes(folder)
+        except VerificationError:
+            continue
+        unnoticed.append(removed)
+    assert tried > 10
+    assert unnoticed == []
+
+
+def paths_of(route: dict[str, Any], above: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    for index, inner in enumerate(route.get("routes", [])):
+        yield (*above, index)
+        yield from paths_of(inner, (*above, index))
+
+
+def remove(route: dict[str, Any], path: tuple[int, ...]) -> dict[str, Any]:
+    for index in path[:-1]:
+        route = route["routes"][index]
+    removed: dict[str, Any] = route["routes"].pop(path[-1])
+    return removed
 
 
 def test_a_severity_goes_only_where_routing_says(tmp_path: Path) -> None:
@@ -92,7 +141,7 @@ def test_every_team_and_severity_has_a_receiver(everything: Spec) -> None:
             yield from used(inner)
 
     assert set(used(config["route"])) == known
-    assert receiver_name("fraud", ("log", "slack")) in known
+    assert receiver_name("search", ("log", "slack")) in known
 
 
 def test_a_team_with_an_awkward_name_is_still_one_team(tmp_path: Path) -> None:
@@ -122,61 +171,8 @@ def test_notifications_wait_as_long_as_the_time_scale_says(tmp_path: Path) -> No
 
 def test_no_secret_is_in_the_file(tree: Path, everything: Spec) -> None:
     text = (tree / CONFIG).read_text()
-    for secret in ("slack", "pagerduty", "smtp"):
+    for secret in ("slack", "pagerduty", "smtp", "opsgenie", "token"):
         assert everything.path(f"keys/{secret}").read_text().strip() not in text
-
-
-# What people read
-
-ALERT = {
-    "labels": {"alertname": "HighErrorRatio", "severity": "critical", "model_name": "cards"},
-    "annotations": {
-        "summary": "cards 1.10 fails 5.01% of its requests",
-        "description": "Of the requests to cards 1.10 in the last 5 minutes, 5.01% failed; "
-        "the limit is 5%.",
-        "threshold_set_by": "models[].alerts.HighErrorRatio.threshold",
-        "runbook_url": "http://127.0.0.1:9104/runbooks/HighErrorRatio",
-        "dashboard_url": "http://127.0.0.1:3000/d/ml-model?var-model=cards&var-version=1.10",
-    },
-    "startsAt": "2026-11-22T03:04:05Z",
-    "endsAt": "0001-01-01T00:00:00Z",
-}
-CASES = {
-    "one fires": ("firing", ["firing"]),
-    "one is resolved": ("resolved", ["resolved"]),
-    "two fire, one is resolved": ("firing", ["firing", "firing", "resolved"]),
-}
-
-
-def test_the_messages_read_well(tree: Path, tmp_path: Path, golden: Golden) -> None:
-    shown = ""
-    for case, (status, statuses) in CASES.items():
-        data = {
-            "receiver": "x",
-            "status": status,
-            "alerts": [{**ALERT, "status": each} for each in statuses],
-            "groupLabels": {"team": "fraud", "model_name": "cards"},
-            "commonLabels": ALERT["labels"],
-            "commonAnnotations": {},
-            "externalURL": "http://127.0.0.1:9093",
-        }
-        (tmp_path / "data.json").write_text(json.dumps(data))
-        for name in ("subject", "link", "color", "slack", "text", "html"):
-            rendered = subprocess.run(
-                [
-                    *("amtool", "template", "render"),
-                    f"--template.glob={tree / 'alertmanager/generated' / TEMPLATES}",
-                    f"--template.data={tmp_path / 'data.json'}",
-                    f'--template.text={{{{ template "ml.{name}" . }}}}',
-                    f"--template.type={'html' if name == 'html' else 'text'}",
-                ],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert rendered.returncode == 0, rendered.stderr
-            shown += f"== {case}: {name}\n{rendered.stdout.rstrip()}\n\n"
-    golden("generator/notifications.txt", shown)
 
 
 # What a real Alertmanager makes of it
