@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -144,12 +145,16 @@ def ask_annotations(
         else:
             for series in answer:
                 marks += _marks(annotation, series, step)
-    return tuple(sorted(marks, key=lambda mark: mark.start)), tuple(errors)
+    seen = [mark for mark in marks if span.start <= mark.end and mark.start <= span.end]
+    return tuple(sorted(seen, key=lambda mark: mark.start)), tuple(errors)
 
 
 def _marks(annotation: Annotation, series: Series, step: float) -> Sequence[Mark]:
-    """Points that follow each other are one mark."""
+    """Points that follow each other are one mark, unless their values are its times."""
     title = _fill(annotation.title, series.labels) or annotation.name
+    if annotation.value_is_time:
+        moments = sorted({value / 1000 for value in series.values if math.isfinite(value)})
+        return [Mark(title, annotation.colour, one, one) for one in moments]
     found: list[Mark] = []
     for moment in series.times:
         if found and moment - found[-1].end <= step * 1.5:

@@ -90,6 +90,7 @@ class Annotation:
     expression: str
     title: str
     colour: str
+    value_is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,4 +216,5 @@ def _annotation(raw: dict[str, Any]) -> Annotation:
         expression=raw["expr"],
         title=raw.get("titleFormat", ""),
         colour=raw.get("iconColor", "red"),
+        value_is_time=raw.get("useValueForTime") in ("on", True),
     )

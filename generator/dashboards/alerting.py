@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from generator.dashboards.field import Unit
-from generator.dashboards.panel import Column, Link, Query, Tile, table
+from generator.dashboards.panel import Query, Tile
 from generator.dashboards.shell import link_to_model
+from generator.dashboards.tables import Column, Link, table
 
 __all__ = ["SEVERITY_COLOURS", "alert_table"]
 

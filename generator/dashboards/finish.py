@@ -56,7 +56,7 @@ PANEL_KEYS: Final = (
     "type",
 )
 ROW_KEYS: Final = ("collapsed", "gridPos", "id", "panels", "title", "type")
-TARGET_KEYS: Final = ("expr", "format", "instant", "legendFormat", "refId")
+TARGET_KEYS: Final = ("exemplar", "expr", "format", "instant", "legendFormat", "refId")
 VARIABLE_KEYS: Final = (
     "allValue",
     "current",

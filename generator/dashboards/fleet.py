@@ -8,9 +8,10 @@ from contract.spec import Spec
 from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table
 from generator.dashboards.field import OF_LIMIT, Steps, Unit, by_name
 from generator.dashboards.layout import Row
-from generator.dashboards.panel import Column, Query, Tile, stat, state_timeline, table, time_series
+from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
 from generator.dashboards.shell import link_to_model, render, variable
-from generator.queries import fleet, recorded, selection
+from generator.dashboards.tables import Column, table
+from generator.queries import fleet, marks, recorded, selection
 
 __all__ = ["render_fleet"]
 
@@ -24,7 +25,7 @@ def render_fleet(spec: Spec) -> str:
         title="ML fleet",
         description="Is anything wrong, with which model, and whose is it?",
         variables=[variable("team", "Team", selection.teams_variable(), many=True)],
-        alerts=fleet.alert_annotations(),
+        marks=marks.of_team_models(),
         rows=[
             Row(1, "Is anything wrong?", _numbers()),
             Row(2, "Which model, and whose is it?", (_models(), _alerts(spec))),

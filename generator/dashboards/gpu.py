@@ -9,9 +9,10 @@ from contract.spec import Spec
 from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table
 from generator.dashboards.field import Steps, Unit, by_name, dashed
 from generator.dashboards.layout import Row
-from generator.dashboards.panel import Column, Query, Tile, stat, state_timeline, table, time_series
+from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
 from generator.dashboards.shell import link_to_model, render, variable
-from generator.queries import gpu
+from generator.dashboards.tables import Column, table
+from generator.queries import gpu, marks
 from generator.queries.recorded_gpu import MEMORY_RATIO, THROTTLED, UTILIZATION
 
 __all__ = ["render_gpu"]
@@ -41,7 +42,7 @@ def render_gpu(spec: Spec) -> str:
             variable("machine", "Machine", gpu.machines_variable(), many=True),
             variable("gpu", "GPU", gpu.gpus_variable(), many=True),
         ],
-        alerts=gpu.alert_annotations(),
+        marks=marks.of_all(gpu.alert_annotations()),
         rows=[
             Row(1, "Is anything wrong?", _numbers()),
             Row(2, "With which GPU, and since when?", (_gpus(), *_alerts(spec))),

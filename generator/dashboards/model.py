@@ -10,19 +10,17 @@ from generator.dashboards.alerting import alert_table
 from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import (
-    Column,
     Query,
     Tile,
     bar_gauge,
     heatmap,
-    matrix,
     stat,
     state_timeline,
-    table,
     time_series,
 )
 from generator.dashboards.shell import render, variable
-from generator.queries import model, selection
+from generator.dashboards.tables import Column, matrix, table
+from generator.queries import marks, model, selection
 
 __all__ = ["render_model"]
 
@@ -43,7 +41,7 @@ def render_model(spec: Spec) -> str:
             variable("model", "Model", selection.models_variable()),
             variable("version", "Version", selection.versions_variable(), newest_first=True),
         ],
-        alerts=model.alert_annotations(),
+        marks=marks.of_model(),
         rows=[
             Row(1, "Is it broken?", (*_numbers(), *_alerts(spec))),
             Row(2, "Does it answer?", _traffic()),

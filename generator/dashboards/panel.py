@@ -7,24 +7,23 @@ there is none (no_data). Expressions come from generator.queries; nothing here w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from grafanalib import core as grafana
 
-from generator.dashboards.field import Override, Steps, Unit, by_name, mapping
+from generator.dashboards.field import Override, Steps, Unit, mapping
 
 __all__ = [
-    "Column",
-    "Link",
+    "PLAIN",
     "Query",
     "Tile",
     "bar_gauge",
+    "defaults",
     "heatmap",
-    "matrix",
     "stat",
     "state_timeline",
-    "table",
+    "targets",
     "time_series",
 ]
 
@@ -38,12 +37,14 @@ SPARKLINE_POINTS: Final = 60
 class Query:
     """One expression of a panel. `legend` may name labels as {{label}}; tables need none.
 
-    `instant` asks for one value at the end of the dashboard's time range, not for a line.
+    `instant` asks for one value at the end of the dashboard's time range, not for a line;
+    `exemplars` marks single requests with their trace, where the series is of a raw histogram.
     """
 
     expr: str
     legend: str = ""
     instant: bool = False
+    exemplars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,73 +56,23 @@ class Tile:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where a click on a cell leads. `url` may name other cells of the row."""
-
-    title: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of a table: where its values come from and how they look.
-
-    `source` is a label, or the letter of the query whose values these are.
-    """
-
-    source: str
-    title: str
-    unit: Unit = Unit.NONE
-    steps: Steps = PLAIN
-    width: int | None = None
-    decimals: int | None = None
-    link: Link | None = None
-    colours: Mapping[str, str] | None = None
-    """Background by value, for labels such as the severity."""
-
-    def field(self, queries: int) -> str:
-        """What Grafana calls the column before it is renamed, in a table of so many queries."""
-        if len(self.source) > 1:
-            return self.source
-        return f"Value #{self.source}" if queries > 1 else "Value"
-
-    def override(self) -> Override:
-        """How Grafana is told of all this."""
-        properties: dict[str, Any] = {}
-        if self.unit is not Unit.NONE:
-            properties["unit"] = self.unit.value
-        if self.decimals is not None:
-            properties["decimals"] = self.decimals
-        if self.width is not None:
-            properties["custom.width"] = self.width
-        if self.link:
-            properties["links"] = [{"title": self.link.title, "url": self.link.url}]
-        if self.colours:
-            properties["mappings"] = mapping(
-                {value: (value, colour) for value, colour in self.colours.items()}
-            )
-        if self.steps is not PLAIN:
-            properties["thresholds"] = self.steps.quiet().to_json()
-        if self.colours or self.steps is not PLAIN:
-            properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
-        return by_name(self.title, **properties)
-
-
-def _targets(queries: Sequence[Query], *, form: str = "time_series") -> list[Any]:
+def targets(queries: Sequence[Query], *, form: str = "time_series") -> list[dict[str, Any]]:
+    """Grafana's JSON of the queries, lettered from A; grafanalib's own has no exemplars."""
     return [
-        grafana.Target(
-            expr=query.expr,
-            legendFormat=query.legend or "__auto",
-            refId=chr(ord("A") + index),
-            instant=query.instant,
-            format=form,
-        )
+        {
+            "expr": query.expr,
+            "legendFormat": query.legend or "__auto",
+            "refId": chr(ord("A") + index),
+            "instant": query.instant,
+            "format": form,
+            "exemplar": query.exemplars or None,
+        }
         for index, query in enumerate(queries)
     ]
 
 
-def _defaults(unit: Unit, no_data: str, **more: Any) -> dict[str, Any]:
+def defaults(unit: Unit, no_data: str, **more: Any) -> dict[str, Any]:
+    """Grafana's JSON of what holds for all fields of a panel."""
     return {"unit": unit.value, "noValue": no_data, **more}
 
 
@@ -143,7 +94,7 @@ def time_series(
     panel = grafana.TimeSeries(
         title=title,
         description=description,
-        targets=_targets(queries),
+        targets=targets(queries),
         unit=unit.value,
         overrides=list(overrides),
         fillOpacity=30 if stacking != "none" else 0,
@@ -155,7 +106,7 @@ def time_series(
         legendCalcs=["lastNotNull", "max"],
         extraJson={
             "fieldConfig": {
-                "defaults": _defaults(unit, no_data, min=0) | ({} if top is None else {"max": top}),
+                "defaults": defaults(unit, no_data, min=0) | ({} if top is None else {"max": top}),
             }
         },
     )
@@ -180,11 +131,11 @@ def stat(
 
     Without it Prometheus is asked for one moment only, which is much less work for many models.
     """
-    now = [Query(query.expr, query.legend, instant=not history) for query in queries]
+    now = [replace(query, instant=not history) for query in queries]
     panel = grafana.Stat(
         title=title,
         description=description,
-        targets=_targets(now),
+        targets=targets(now),
         format=unit.value,
         maxDataPoints=SPARKLINE_POINTS if history else None,
         noValue=no_data,
@@ -219,10 +170,10 @@ def bar_gauge(
     panel = grafana.BarGauge(
         title=title,
         description=description,
-        targets=_targets(queries),
+        targets=targets(queries),
         extraJson={
             "fieldConfig": {
-                "defaults": _defaults(unit, no_data, min=0, max=top, thresholds=steps.to_json())
+                "defaults": defaults(unit, no_data, min=0, max=top, thresholds=steps.to_json())
                 | {"color": {"mode": "thresholds"}},
                 "overrides": [],
             },
@@ -249,13 +200,12 @@ def heatmap(
     height: int = 8,
 ) -> Tile:
     """The buckets of a histogram over time; the query gives a rate by `le`."""
-    targets = _targets([Query(query.expr, "{{le}}")], form="heatmap")
     panel = grafana.Heatmap(
         title=title,
         description=description,
-        targets=targets,
+        targets=targets([replace(query, legend="{{le}}")], form="heatmap"),
         extraJson={
-            "fieldConfig": {"defaults": _defaults(Unit.NONE, no_data), "overrides": []},
+            "fieldConfig": {"defaults": defaults(Unit.NONE, no_data), "overrides": []},
             "options": {
                 "calculate": False,
                 "color": {
@@ -274,6 +224,7 @@ def heatmap(
                 "tooltip": {"mode": "single", "showColorScale": True, "yHistogram": True},
                 "filterValues": {"le": 1e-9},
                 "showValue": "never",
+                "exemplars": {"color": "rgba(255,0,255,0.7)"},
             },
         },
     )
@@ -293,11 +244,11 @@ def state_timeline(
     panel = grafana.StateTimeline(
         title=title,
         description=description,
-        targets=_targets(queries),
+        targets=targets(queries),
         mappings=mapping(states),
         showValue="never",
         extraJson={
-            "fieldConfig": {"defaults": _defaults(Unit.NONE, no_data)},
+            "fieldConfig": {"defaults": defaults(Unit.NONE, no_data)},
             "options": {
                 "legend": {"showLegend": False, "calcs": []},
                 "tooltip": {"sort": "none"},
@@ -305,114 +256,3 @@ def state_timeline(
         },
     )
     return Tile(panel, width, height)
-
-
-def table(
-    title: str,
-    description: str,
-    *queries: Query,
-    columns: Sequence[Column],
-    no_data: str,
-    sort: str,
-    width: int = 24,
-    height: int = 8,
-) -> Tile:
-    """One row for each set of labels, one column for each of `columns`; `sort` descends.
-
-    All queries must give the same labels: rows are merged where all of them agree.
-    """
-    fields = [column.field(len(queries)) for column in columns]
-    transformations = [
-        {"id": "merge", "options": {}},
-        {
-            "id": "filterFieldsByName",
-            "options": {"include": {"names": fields}},
-        },
-        {
-            "id": "organize",
-            "options": {
-                "excludeByName": {},
-                "indexByName": {field: index for index, field in enumerate(fields)},
-                "renameByName": {
-                    field: column.title for field, column in zip(fields, columns, strict=True)
-                },
-            },
-        },
-    ]
-    panel = _table(
-        title,
-        description,
-        queries,
-        no_data,
-        transformations,
-        overrides=[column.override() for column in columns],
-        sortBy=[grafana.TableSortByField(displayName=sort, desc=True)],
-    )
-    return Tile(panel, width, height)
-
-
-def matrix(
-    title: str,
-    description: str,
-    query: Query,
-    *,
-    rows: str,
-    columns: str,
-    corner: str,
-    no_data: str,
-    width: int = 12,
-    height: int = 8,
-) -> Tile:
-    """A table of one label against another, such as predicted against actual classes.
-
-    `corner` stands above the rows and beside the columns and says which is which.
-    """
-    transformations = [
-        {
-            "id": "groupingToMatrix",
-            "options": {
-                "columnField": columns,
-                "rowField": rows,
-                "valueField": "Value",
-                "emptyValue": "zero",
-            },
-        },
-        {
-            "id": "organize",
-            "options": {
-                "excludeByName": {},
-                "indexByName": {},
-                "renameByName": {rf"{rows}\{columns}": corner},
-            },
-        },
-    ]
-    panel = _table(
-        title,
-        description,
-        [query],
-        no_data,
-        transformations,
-        sortBy=[grafana.TableSortByField(displayName=corner, desc=False)],
-    )
-    return Tile(panel, width, height)
-
-
-def _table(
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    no_data: str,
-    transformations: list[dict[str, Any]],
-    **more: Any,
-) -> Any:
-    instant = [Query(query.expr, query.legend, instant=True) for query in queries]
-    return grafana.Table(
-        title=title,
-        description=description,
-        targets=_targets(instant, form="table"),
-        transformations=transformations,
-        filterable=True,
-        unit=Unit.NONE.value,
-        extraJson={"fieldConfig": {"defaults": _defaults(Unit.NONE, no_data)}},
-        **more,
-    )

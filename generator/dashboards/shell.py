@@ -9,7 +9,8 @@ from grafanalib import core as grafana
 
 from generator.dashboards.finish import finish
 from generator.dashboards.layout import Row, place
-from generator.dashboards.panel import Link
+from generator.dashboards.tables import Link
+from generator.queries.marks import Marks
 
 __all__ = ["TAG", "link_to_model", "render", "variable"]
 
@@ -68,10 +69,10 @@ def render(
     description: str,
     variables: Sequence[Any],
     rows: Sequence[Row],
-    alerts: str,
+    marks: Marks,
     time: str = "now-1h",
 ) -> str:
-    """The text of a dashboard's file. `alerts` is the expression whose series are annotations."""
+    """The text of a dashboard's file; `time` is how far it looks back at first."""
     dashboard = grafana.Dashboard(
         uid=uid,
         title=title,
@@ -83,7 +84,7 @@ def render(
         time=grafana.Time(time, "now"),
         timezone="browser",
         templating=grafana.Templating([_datasource(), *variables]),
-        annotations=grafana.Annotations([BUILT_IN_ANNOTATION, _alerts(alerts)]),
+        annotations=grafana.Annotations([BUILT_IN_ANNOTATION, *_annotations(marks)]),
         links=[
             grafana.DashboardLink(
                 type="dashboards",
@@ -104,15 +105,35 @@ def _datasource() -> Any:
     )
 
 
-def _alerts(expr: str) -> dict[str, Any]:
+def _annotations(marks: Marks) -> list[dict[str, Any]]:
+    whose = "{{model_name}} {{model_version}}"
+    return [
+        _annotation(
+            "Alerts firing",
+            marks.alerts,
+            "red",
+            titleFormat="{{alertname}}",
+            textFormat="{{model_name}} {{feature_name}}",
+            tagKeys="severity",
+        ),
+        _annotation("Deployments", marks.deployments, "blue", titleFormat=f"{whose} deployed"),
+        _annotation(
+            "Trainings",
+            marks.trained,
+            "purple",
+            titleFormat=f"{whose} trained",
+            useValueForTime="on",
+        ),
+    ]
+
+
+def _annotation(name: str, expr: str, colour: str, **more: str) -> dict[str, Any]:
     return {
         "enable": True,
         "expr": expr,
         "hide": False,
-        "iconColor": "red",
-        "name": "Alerts firing",
+        "iconColor": colour,
+        "name": name,
         "step": "60s",
-        "tagKeys": "severity",
-        "textFormat": "{{model_name}} {{feature_name}}",
-        "titleFormat": "{{alertname}}",
+        **more,
     }

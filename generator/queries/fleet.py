@@ -11,6 +11,7 @@ from generator.queries.selection import (
     ALERTS_SINCE,
     BY_MODEL,
     FIRING,
+    LOUD,
     ON_MODEL,
     UP,
     latency_of_limit,
@@ -19,7 +20,6 @@ from generator.queries.selection import (
 )
 
 __all__ = [
-    "alert_annotations",
     "alerting_works",
     "alerts",
     "alerts_by_model",
@@ -40,10 +40,6 @@ __all__ = [
     "top",
 ]
 
-_LOUD = 'severity!="info"'
-"""Watchdog always fires and is no news."""
-
-
 # One number
 
 
@@ -60,7 +56,7 @@ def models() -> str:
 
 def models_with_alerts() -> str:
     """How many of them have an alert that fires."""
-    broken = f"count {BY_MODEL} ({of_team(ALERTS, f'{FIRING}, {_LOUD}')})"
+    broken = f"count {BY_MODEL} ({of_team(ALERTS, f'{FIRING}, {LOUD}')})"
     return f"count({broken} and {ON_MODEL} {owners()}) or vector(0)"
 
 
@@ -94,7 +90,7 @@ def _owned(expression: str) -> str:
 
 def alerts_by_model() -> str:
     """Alerts that fire; 0 where none does, so that every model has a row."""
-    counted = f"count {BY_MODEL} ({of_team(ALERTS, f'{FIRING}, {_LOUD}')})"
+    counted = f"count {BY_MODEL} ({of_team(ALERTS, f'{FIRING}, {LOUD}')})"
     return _owned(f"{counted} or 0 * group {BY_MODEL} ({owners()})")
 
 
@@ -142,13 +138,8 @@ def targets_up_by_model() -> str:
 
 def alerts() -> str:
     """Every alert that fires or is about to, as the time (Unix, ms) since when its reason holds."""
-    now = of_team(ALERTS, _LOUD)
+    now = of_team(ALERTS, LOUD)
     return f"{now} * ignoring (alertstate) group_left () {ALERTS_SINCE} * 1000"
-
-
-def alert_annotations() -> str:
-    """Alerts that fire, as marks on the graphs."""
-    return of_team(ALERTS, f"{FIRING}, {_LOUD}")
 
 
 def top(series: Recorded, *, by: str, count: int = 6) -> str:

@@ -18,7 +18,6 @@ from generator.queries.selection import (
 __all__ = [
     "absolute_error",
     "accuracy",
-    "alert_annotations",
     "alerts",
     "buckets",
     "classes",
@@ -129,11 +128,6 @@ def drift_age_of_limit() -> str:
 def alerts() -> str:
     """The model's alerts, as the time (Unix, ms) since which the reason of each holds."""
     return f"{chosen(ALERTS)} * ignoring (alertstate) group_left () {ALERTS_SINCE} * 1000"
-
-
-def alert_annotations() -> str:
-    """Alerts that fire, as marks on the graphs."""
-    return chosen(ALERTS, FIRING)
 
 
 # Traffic and latency

@@ -20,6 +20,7 @@ __all__ = [
     "ALERTS_SINCE",
     "BY_MODEL",
     "FIRING",
+    "LOUD",
     "ON_MODEL",
     "RATE_INTERVAL",
     "UP",
@@ -30,6 +31,7 @@ __all__ = [
     "owners",
     "teams_variable",
     "versions_variable",
+    "with_matchers",
 ]
 
 ALERTS: Final = "ALERTS"
@@ -38,6 +40,8 @@ UP: Final = "up"
 """Series that Prometheus itself makes."""
 
 FIRING: Final = 'alertstate="firing"'
+LOUD: Final = 'severity!="info"'
+"""Watchdog always fires and is no news."""
 BY_MODEL: Final = f"by ({', '.join(MODEL)})"
 ON_MODEL: Final = f"on ({', '.join(MODEL)})"
 RATE_INTERVAL: Final = "$__rate_interval"
@@ -49,12 +53,17 @@ _TEAM: Final = 'team=~"$team"'
 
 def chosen(series: Recorded | Metric | str, matchers: str = "") -> str:
     """The series of the chosen model and version."""
-    return f"{series}{{{', '.join(filter(None, (_MODEL, matchers)))}}}"
+    return with_matchers(series, _MODEL, matchers)
+
+
+def with_matchers(series: Recorded | Metric | str, *matchers: str) -> str:
+    """The series that all of the matchers hold for."""
+    return f"{series}{{{', '.join(filter(None, matchers))}}}"
 
 
 def of_team(series: str, matchers: str = "") -> str:
     """The series of the chosen teams, of those that carry a team."""
-    return f"{series}{{{', '.join(filter(None, (_TEAM, matchers)))}}}"
+    return with_matchers(series, _TEAM, matchers)
 
 
 def owners(*, at: str = "") -> str:

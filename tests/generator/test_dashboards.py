@@ -31,7 +31,7 @@ def metric_names(expression: str) -> set[str]:
     """The names an expression selects series by: what is left when all else is taken away."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
-    bare = GROUPING.sub(" ", bare)
+    bare = GROUPING.sub(" ", re.sub(r"\boffset \w+", "", bare))
     return {
         word
         for word in re.findall(r"(?<![\w.:$])[a-zA-Z_:][\w:]*(?!\w*\s*\()", bare)
