@@ -20,6 +20,7 @@ from contract.alerts import ALERTS, Alert, Display
 from contract.document import Document, KeyPath, dotted, read_document
 from contract.problems import ProblemsError
 from contract.quantity import Duration, parse_ratio
+from contract.serving import check_serving
 from contract.spec import Alerts, AlertSettings, Drift, Spec, resolve
 from contract.spec.performance import METRICS_OF_TASK
 
@@ -48,7 +49,7 @@ def read_spec(
         _check_alerts(written, document)
         _check_drift(written, document)
         _check_performance(written, document)
-        _check_serving(written, document)
+        check_serving(written, document)
         _check_log(written, document)
         _check_metrics(written, document)
         spec = resolve(
@@ -250,29 +251,6 @@ def _check_performance(spec: Spec, document: Document) -> None:
                     f"write one of {', '.join(known)}",
                     at_key=True,
                 )
-
-
-def _check_serving(spec: Spec, document: Document) -> None:
-    """A proxy needs an upstream, and forwards to one alone."""
-    upstreams: dict[str, str] = {}
-    for index, model in enumerate(spec.models):
-        path, serving = ("models", index, "serving"), model.serving
-        for key in ("proxy", "health", "paths"):
-            if getattr(serving, key) and serving.upstream is None:
-                document.problem(
-                    (*path, key), "needs an upstream", "add upstream: http://127.0.0.1:8001"
-                )
-        if serving.paths and serving.upstream and serving.proxy is None:
-            document.problem((*path, "paths"), "needs a proxy", "add proxy: 127.0.0.1:9105")
-        if serving.proxy is None or serving.upstream is None:
-            continue
-        other = upstreams.setdefault(serving.proxy, serving.upstream)
-        if other != serving.upstream:
-            document.problem(
-                (*path, "proxy"),
-                f"forwards to {other} already, and to one upstream only",
-                "give this model another address",
-            )
 
 
 def _check_metrics(spec: Spec, document: Document) -> None:

@@ -15,7 +15,11 @@ from generator.routes import (
 )
 from generator.rules.alerts import render_alerts
 from generator.rules.proofs import render_proofs
-from generator.rules.recording import render_compatibility, render_recording
+from generator.rules.recording import (
+    render_compatibility,
+    render_recording,
+    render_runtimes,
+)
 from generator.schema import render_schema
 from generator.scrape import render_scrape
 from generator.verify import verify_alertmanager, verify_prometheus
@@ -28,11 +32,14 @@ _ALERTMANAGER: Final = "alertmanager/generated"
 
 
 def _prometheus(spec: Spec, _: Path) -> dict[str, str]:
-    compatibility = render_compatibility(spec)
+    sometimes = {
+        f"{_PROMETHEUS}/rules/runtimes.yml": render_runtimes(spec),
+        f"{_PROMETHEUS}/rules/compatibility.yml": render_compatibility(spec),
+    }
     return {
         f"{_PROMETHEUS}/prometheus.yml": render_scrape(spec),
         f"{_PROMETHEUS}/rules/recording.yml": render_recording(spec),
-        **({f"{_PROMETHEUS}/rules/compatibility.yml": compatibility} if compatibility else {}),
+        **{path: text for path, text in sometimes.items() if text},
         f"{_PROMETHEUS}/rules/alerts.yml": render_alerts(spec),
         **{f"{_PROMETHEUS}/tests/{name}.yml": text for name, text in render_proofs(spec).items()},
     }

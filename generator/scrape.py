@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from contract.catalog import MODEL
 from contract.spec import Spec
+from generator.scrape_runtimes import runtime_scrapes
 from generator.text import render_yaml
 
 __all__ = ["render_scrape"]
@@ -18,7 +21,7 @@ stay below it, a label that takes its values from requests does not."""
 def render_scrape(spec: Spec) -> str:
     """The text of prometheus.yml. Its paths are relative, so it works wherever the tree lies."""
     stack = spec.stack
-    sidecars = (target for model in spec.models for target in model.serving.targets)
+    sidecars = [target for model in spec.models for target in model.serving.sidecars]
     return render_yaml(
         {
             "global": {
@@ -30,7 +33,12 @@ def render_scrape(spec: Spec) -> str:
                 "alertmanagers": [{"static_configs": [{"targets": [stack.alertmanager]}]}]
             },
             "scrape_configs": [
-                {**_job("ml-sidecar", sidecars), **_tls(spec)},
+                *(
+                    [{**_job("ml-sidecar", sidecars), **_tls(spec), **_strangers(spec)}]
+                    if sidecars
+                    else []
+                ),
+                *runtime_scrapes(spec, sample_limit=SAMPLE_LIMIT),
                 _job("ml-drift", [stack.drift]),
                 _job("ml-gpu", stack.gpu),
                 _job("ml-responder", [stack.responder]),
@@ -39,6 +47,22 @@ def render_scrape(spec: Spec) -> str:
             ],
         }
     )
+
+
+def _strangers(spec: Spec) -> dict[str, Any]:
+    """Leave out models that no sidecar counts: it knows all of models.yaml and says 0 of them."""
+    strangers = [
+        ";".join(re.escape(part) for part in model.key)
+        for model in spec.models
+        if not model.serving.sidecars
+    ]
+    if not strangers:
+        return {}
+    return {
+        "metric_relabel_configs": [
+            {"action": "drop", "source_labels": list(MODEL), "regex": "|".join(strangers)}
+        ]
+    }
 
 
 def _tls(spec: Spec) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from contract.quantity import Duration, HostPort, problem
+from contract.runtimes import SIDECAR, RuntimeName, Signal
 from contract.spec.section import Section, as_tuple
 
 __all__ = [
     "Expression",
     "MappedPath",
+    "PromQL",
     "Serving",
 ]
 
@@ -60,7 +62,22 @@ def _absolute(value: object) -> str:
     return value
 
 
+def _promql(value: object) -> str:
+    """PromQL, checked only for what would break the rule that it stands in; promtool does more."""
+    if not isinstance(value, str) or not value.strip():
+        raise problem(f"is not PromQL: {value!r}", "write sum(rate(my_requests_total[$window]))")
+    unknown = set(re.findall(r"\$(\w+)", value)) - {"window", "model"}
+    if unknown:
+        raise problem(f"has an unknown part: ${unknown.pop()}", "parts: $window $model")
+    bare = re.sub(r"\"(\\.|[^\"\\])*\"|'(\\.|[^'\\])*'", "", value)
+    for opening, closing in ("()", "[]", "{}"):
+        if bare.count(opening) != bare.count(closing):
+            raise problem(f"has {opening} and {closing} that do not match: {value!r}")
+    return value.strip()
+
+
 Expression = Annotated[str, BeforeValidator(_expression)]
+PromQL = Annotated[str, BeforeValidator(_promql)]
 
 
 class MappedPath(Section):
@@ -85,10 +102,25 @@ class MappedPath(Section):
 class Serving(Section):
     """What serves the model, where Prometheus finds its metrics, and what stands in between."""
 
-    runtime: Literal["sidecar"] = "sidecar"
+    runtime: RuntimeName = SIDECAR
     """What serves the model and whose metrics are read."""
     targets: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ()
-    """Where Prometheus finds the model's metrics; left out, the stack's sidecar."""
+    """Where Prometheus finds the model's metrics; left out, the stack's sidecar. A runtime other
+    than the sidecar must be given some."""
+    model: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    """What the runtime calls the model; left out, its name here."""
+    version: Annotated[str | None, Field(min_length=1, max_length=100)] = None
+    """What the runtime calls this version; left out, whatever versions it serves are this one."""
+    metrics_path: Annotated[str | None, BeforeValidator(_absolute, json_schema_input_type=str)] = (
+        None
+    )
+    """The path of the runtime's metrics; left out, its usual one."""
+    expressions: dict[Signal, PromQL] = {}
+    """For the runtime custom: each figure as PromQL, with `$window` and, in a selector, `$model`
+    for the labels of this model's targets."""
+    sidecars: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ()
+    """Sidecars that take the model's events beside another runtime; left out, the stack's where
+    anything of the model needs one, such as a profile."""
     upstream: Annotated[str | None, BeforeValidator(_url, json_schema_input_type=str)] = None
     """The model server behind the sidecar, whose health is probed."""
     proxy: HostPort | None = None
@@ -100,3 +132,8 @@ class Serving(Section):
     tried."""
     probe_interval: Duration = Duration.parse("10s")
     """How often the upstream's health is probed."""
+
+    @property
+    def scraped(self) -> tuple[str, ...]:
+        """All that Prometheus scrapes for the model: its runtime and its sidecars, once each."""
+        return tuple(dict.fromkeys((*self.targets, *self.sidecars)))

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from contract.quantity import Duration
+from contract.runtimes import SIDECAR
 from contract.spec.alerting import Alerts
 from contract.spec.hours import Maintenance
 from contract.spec.model import Model
 from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
+from contract.spec.serving import Serving
 from contract.spec.sidecar import Sidecar
 from contract.spec.stack import Budget, Gpu, Stack
 from contract.spec.teams import Deadman, Routing, Smtp, Team
@@ -35,7 +37,9 @@ class Defaults(Section):
     drift: Drift = Drift()
     """When a model's data counts as drifted."""
     performance: Performance = Performance()
+    """How well a model should predict; metrics of other tasks than its own are left out."""
     data_quality: DataQuality = DataQuality()
+    """How bad a model's data may be."""
     alerts: Alerts = {}
     """Alerts by name that differ for all models: `off`, or what is different."""
 
@@ -104,9 +108,6 @@ def resolve(
 
 
 def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
-    serving = model.serving
-    if not serving.targets:
-        serving = serving.model_copy(update={"targets": (stack.sidecar,)})
     alerts = dict(defaults.alerts)
     for name, settings in model.alerts.items():
         alerts[name] = settings.over(alerts[name]) if name in alerts else settings
@@ -118,9 +119,26 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
             "performance": model.performance.over(defaults.performance),
             "data_quality": model.data_quality.over(defaults.data_quality),
             "alerts": alerts,
-            "serving": serving,
+            "serving": _resolve_serving(model, stack),
         }
     )
+
+
+def _resolve_serving(model: Model, stack: Stack) -> Serving:
+    serving = model.serving
+    if serving.runtime == SIDECAR:
+        targets = serving.targets or (stack.sidecar,)
+        return serving.model_copy(update={"targets": targets, "sidecars": targets})
+    if serving.sidecars or not _needs_sidecar(model):
+        return serving
+    return serving.model_copy(update={"sidecars": (stack.sidecar,)})
+
+
+def _needs_sidecar(model: Model) -> bool:
+    """Whether something of the model comes from its events, which no other runtime counts."""
+    gpu = model.gpu is not None and model.gpu.sidecar
+    events = (model.profile, model.business, model.metrics, model.ranges, model.serving.upstream)
+    return gpu or any(events)
 
 
 def _addresses(addresses: dict[str, str]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def promises(spec: Spec) -> Iterator[Family]:
                 1,
             )
             for model in spec.models
-            for target in dict.fromkeys(model.serving.targets)
+            for target in model.serving.scraped
         ],
     )
     yield Family(

@@ -89,7 +89,7 @@ class Sidecars:
         for model in self._models:
             found: set[int] = set()
             answered = False
-            for target in model.serving.targets:
+            for target in model.serving.sidecars:
                 if not _is_here(target):
                     self._tell(target, "is not an address of this machine")
                     continue

@@ -16,6 +16,7 @@ from contract import catalog
 from contract.catalog import MODEL, Metric, Unit
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Spec
+from generator.queries.runtimes.jobs import runtime_jobs
 from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, window
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 MODEL_JOBS: Final = ("ml-sidecar",)
-"""The scrape jobs whose targets serve models."""
+"""The scrape jobs whose targets serve models, besides those of the runtimes in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,8 @@ OWNER: Final = Recorded(
 )
 
 
-def _target_up(_: Spec) -> str:
-    jobs = "|".join(MODEL_JOBS)
+def _target_up(spec: Spec) -> str:
+    jobs = "|".join((*MODEL_JOBS, *runtime_jobs(spec)))
     up = f'label_replace(up{{job=~"{jobs}"}}, "target", "$1", "instance", "(.+)")'
     # A target that Prometheus does not even try to scrape has no `up`: that is down, too.
     return (

@@ -8,17 +8,35 @@ from contract.spec import Spec
 from generator.queries.compatibility import translations
 from generator.queries.recorded import RECORDED, Group, Recorded
 from generator.queries.recorded_gpu import GPU_RECORDED
+from generator.queries.recorded_serving import SERVING_RECORDED
+from generator.queries.runtimes.rules import native, runtime_groups
 from generator.text import render_template
 
-__all__ = ["RULES", "group_names", "render_compatibility", "render_recording"]
+__all__ = ["RULES", "group_names", "render_compatibility", "render_recording", "render_runtimes"]
 
-RULES: Final = (*RECORDED, *GPU_RECORDED)
+RULES: Final = (*RECORDED, *SERVING_RECORDED, *GPU_RECORDED)
 """All of them; what one reads of another stands before it."""
 
 
 def render_recording(spec: Spec) -> str:
     """The text of rules/recording.yml."""
-    return render_template("recording.yml.j2", groups=_groups().items(), spec=spec)
+    native_names = {rule.name for group in runtime_groups(spec) for rule in group.rules}
+
+    def expression(rule: Recorded) -> str:
+        own = rule.expression(spec)
+        first = native(rule, native_names, spec)
+        # By model, for a histogram of two sources would be none.
+        return f"{first}\nor on (model_name, model_version)\n(\n{own}\n)" if first else own
+
+    return render_template(
+        "recording.yml.j2", groups=_groups().items(), spec=spec, expression=expression
+    )
+
+
+def render_runtimes(spec: Spec) -> str:
+    """The text of rules/runtimes.yml; empty where every model has a sidecar alone."""
+    groups = runtime_groups(spec)
+    return render_template("runtimes.yml.j2", groups=groups) if groups else ""
 
 
 def render_compatibility(spec: Spec) -> str:
@@ -32,7 +50,12 @@ def render_compatibility(spec: Spec) -> str:
     }
     if not groups:
         return ""
-    return render_template("recording.yml.j2", groups=groups.items(), spec=spec, clock=spec.clock)
+    return render_template(
+        "recording.yml.j2",
+        groups=groups.items(),
+        spec=spec,
+        expression=lambda rule: rule.expression(spec),
+    )
 
 
 def group_names() -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def _latency(quantile: float) -> Callable[..., Evidence]:
 
 
 def _target_down(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence:
-    targets = model.serving.targets
+    targets = model.serving.scraped
     info = {
         selector(
             catalog.MODEL_TARGET_INFO,

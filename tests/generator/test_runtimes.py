@@ -1,0 +1,309 @@
+"""Each serving runtime fills the normalised series: a real Prometheus scrapes a capture of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from contract.read import read_spec
+from contract.runtimes import RUNTIMES, SIDECAR
+from generator.outputs import render
+from generator.queries import recorded, recorded_serving
+from generator.queries.recorded import LATENCY_BUCKETS, LATENCY_QUANTILES, Recorded
+from generator.queries.recorded_serving import (
+    INTER_TOKEN_LATENCY_QUANTILES,
+    TIME_TO_FIRST_TOKEN_QUANTILES,
+)
+from tests.processes import eventually, free_port, running
+from tests.runtime_servers import CAPTURES, replaying
+
+WINDOW: Final = 5.0
+"""Seconds: five minutes under the time scale of the tests."""
+
+SERVING: Final = {
+    "triton": "model: iris",
+    "vllm": "model: meta-llama/Llama-3.1-8B",
+    "sglang": "model: qwen",
+    "tgi": "",
+    "torchserve": "model: resnet",
+    "tfserving": "model: half",
+    "kserve": "model: sklearn-iris",
+    "mlserver": "model: iris",
+    "bentoml": "model: Iris",
+    "ray_serve": "model: Classifier",
+    "ovms": 'model: resnet, version: "1"',
+    "llamacpp": "",
+    "custom": """expressions: {
+      requests: 'sum(rate(scorer_requests_total{$model, route="/score"}[$window]))',
+      errors: 'sum(rate(scorer_requests_total{$model, route="/score", code=~"5.."}[$window]))',
+      latency_buckets: 'rate(scorer_seconds_bucket{$model}[$window])',
+      queue_depth: 'scorer_backlog{$model}'}""",
+}
+"""What models.yaml says of the model that each runtime serves, besides runtime and targets."""
+
+CHANGES: Final[dict[str, dict[str, float]]] = {
+    "triton": {
+        'nv_inference_request_failure{model="iris",reason="BACKEND",version="1"}': 5,
+        'nv_inference_request_failure{model="iris",reason="CANCELED",version="1"}': 10,
+        'nv_inference_pending_request_count{model="iris",version="1"}': 3,
+    }
+}
+"""What a capture as scraped did not happen to show."""
+
+
+def traffic(requests: float, errors: float) -> dict[Recorded, float]:
+    """What follows from requests and errors per second."""
+    return {
+        recorded.REQUESTS: requests,
+        recorded.REQUESTS_INCREASE: requests * WINDOW,
+        recorded.ERRORS: errors,
+        recorded.ERROR_RATIO: errors / requests,
+    }
+
+
+def latency(mean: float, **quantiles: float) -> dict[Recorded, float]:
+    return {
+        recorded.LATENCY_MEAN: mean,
+        **{LATENCY_QUANTILES[name]: value for name, value in quantiles.items()},
+    }
+
+
+EXPECTED: Final[dict[str, dict[Recorded, float]]] = {
+    "triton": {
+        # Cancelled requests are requests, and no errors.
+        **traffic(60, 5),
+        **latency(
+            0.367607 / 45, p50=0.005036, p90=0.005865, p95=0.00671, p99=0.047375, p999=0.047375
+        ),
+        recorded_serving.QUEUE_DEPTH: 3,
+        recorded_serving.BATCH_SIZE: 45 / 19,
+    },
+    "vllm": {
+        **traffic(20, 1),
+        **latency(0.7, p50=0.5, p90=1, p95=1.75, p99=1.95, p999=1.995),
+        recorded_serving.IN_PROGRESS: 7,
+        recorded_serving.QUEUE_DEPTH: 3,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p50"]: 0.1,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p99"]: 0.1 + 0.15 * 9.8 / 10,
+        INTER_TOKEN_LATENCY_QUANTILES["p50"]: 0.025,
+        INTER_TOKEN_LATENCY_QUANTILES["p99"]: 0.025 + 0.025 * 196 / 200,
+        recorded_serving.INTER_TOKEN_LATENCY_MEAN: 0.025,
+        recorded_serving.PROMPT_TOKENS: 1000,
+        recorded_serving.GENERATED_TOKENS: 400,
+        recorded_serving.KV_CACHE_USAGE: 0.42,
+        recorded_serving.RUNNING: 7,
+        recorded_serving.WAITING: 3,
+        recorded_serving.PREEMPTIONS: 2,
+    },
+    "sglang": {
+        **traffic(10, 1),
+        **latency(1.2, p50=0.8 + 0.2 * 5 / 6, p90=1.75, p95=1.875, p99=1.975, p999=1.9975),
+        # Two schedulers, each with two ranks that say the same.
+        recorded_serving.IN_PROGRESS: 6,
+        recorded_serving.QUEUE_DEPTH: 3,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p50"]: 0.15,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p99"]: 0.199,
+        INTER_TOKEN_LATENCY_QUANTILES["p50"]: 0.0175,
+        INTER_TOKEN_LATENCY_QUANTILES["p99"]: 0.01995,
+        recorded_serving.INTER_TOKEN_LATENCY_MEAN: 0.018,
+        recorded_serving.PROMPT_TOKENS: 500,
+        recorded_serving.GENERATED_TOKENS: 200,
+        recorded_serving.KV_CACHE_USAGE: 0.6,
+        recorded_serving.RUNNING: 6,
+        recorded_serving.WAITING: 3,
+    },
+    "tgi": {
+        # What does not validate is the client's.
+        **traffic(20, 2),
+        **latency(0.9, p50=0.922, p90=1.067, p95=1.085, p99=1.1, p999=1.103),
+        recorded_serving.IN_PROGRESS: 4,
+        recorded_serving.QUEUE_DEPTH: 5,
+        recorded_serving.BATCH_SIZE: 4,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p50"]: 0.1064,
+        TIME_TO_FIRST_TOKEN_QUANTILES["p99"]: 0.1273,
+        INTER_TOKEN_LATENCY_QUANTILES["p50"]: 0.02433,
+        INTER_TOKEN_LATENCY_QUANTILES["p99"]: 0.0291,
+        recorded_serving.INTER_TOKEN_LATENCY_MEAN: 0.02,
+        recorded_serving.PROMPT_TOKENS: 800,
+        recorded_serving.GENERATED_TOKENS: 480,
+        recorded_serving.KV_CACHE_USAGE: 0.125,
+        recorded_serving.RUNNING: 4,
+        recorded_serving.WAITING: 5,
+    },
+    "torchserve": {**traffic(25, 1), **latency(0.1, p50=0.0805, p99=0.0805)},
+    "tfserving": {
+        # INVALID_ARGUMENT is the client's; 16 succeeded.
+        **traffic(20, 3),
+        **latency(0.5, p50=0.01897, p90=0.6243, p95=0.6663, p99=0.69984, p999=0.7074),
+        recorded_serving.BATCH_SIZE: 3.2,
+    },
+    "kserve": {
+        # 47 began, 42 came to their end.
+        **traffic(47, 5),
+        **latency((0.047 + 1.9 + 0.042) / 47, p50=0.0397, p90=0.0832, p95=0.0916, p99=0.0983),
+        LATENCY_QUANTILES["p999"]: 0.09983,
+    },
+    "mlserver": {
+        **traffic(45, 20),
+        **latency(1.8201867860004768 / 45, p50=0.0221, p90=0.1536, p95=0.2018, p99=0.2404),
+        LATENCY_QUANTILES["p999"]: 0.2494,
+        recorded_serving.IN_PROGRESS: 0,
+    },
+    "bentoml": {
+        # Neither the probes of /readyz nor the path that does not exist.
+        **traffic(32, 2),
+        **latency(1.34 / 32, p50=0.0383, p90=0.049, p95=0.06, p99=0.092, p999=0.0992),
+        recorded_serving.IN_PROGRESS: 3,
+        recorded_serving.BATCH_SIZE: 2.8,
+    },
+    "ray_serve": {
+        # 42 successes and 5 errors of the deployment; the ingress before it is another one.
+        **traffic(47, 5),
+        **latency(0.06, p50=0.05, p90=0.09, p95=0.095, p99=0.099, p999=0.0999),
+        recorded_serving.IN_PROGRESS: 3,
+        recorded_serving.QUEUE_DEPTH: 4,
+        recorded_serving.BATCH_SIZE: -1,
+        recorded_serving.LOADED: 1,
+    },
+    "ovms": {
+        # Without readiness.
+        **traffic(25, 5),
+        **latency(0.256, p50=0.01678, p90=0.99189, p95=1.13336, p99=1.24653, p999=1.27199),
+        recorded_serving.IN_PROGRESS: 6,
+        recorded_serving.QUEUE_DEPTH: 2,
+    },
+    "llamacpp": {
+        recorded_serving.IN_PROGRESS: 2,
+        recorded_serving.QUEUE_DEPTH: 1,
+        recorded_serving.INTER_TOKEN_LATENCY_MEAN: 0.02,
+        recorded_serving.PROMPT_TOKENS: 200,
+        recorded_serving.GENERATED_TOKENS: 50,
+        recorded_serving.RUNNING: 2,
+        recorded_serving.WAITING: 1,
+    },
+    "custom": {
+        **traffic(20, 2),
+        **{LATENCY_QUANTILES[name]: at for name, at in (("p50", 0.1), ("p90", 0.18))},
+        **{LATENCY_QUANTILES[name]: at for name, at in (("p95", 0.19), ("p99", 0.198))},
+        LATENCY_QUANTILES["p999"]: 0.1998,
+        recorded_serving.QUEUE_DEPTH: 5,
+    },
+}
+"""All that each runtime fills, and nothing else; it stands in docs/runtimes.md as well."""
+del EXPECTED["ray_serve"][recorded_serving.BATCH_SIZE]  # without @serve.batch there is none
+
+
+@contextmanager
+def scraping(folder: Path, models: str) -> Iterator[httpx.Client]:
+    """A Prometheus with what is rendered from this models.yaml; a second is a scrape."""
+    at = f"127.0.0.1:{free_port()}"
+    stack = f"stack: {{prometheus: {at!r}, scrape_interval: 1s, evaluation_interval: 1s}}\n"
+    (folder / "models.yaml").write_text(stack + models)
+    spec = read_spec(folder / "models.yaml", time_scale=60)
+    for path, text in render(spec, ("prometheus",)).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    server = [
+        "prometheus",
+        f"--config.file={folder}/prometheus/generated/prometheus.yml",
+        f"--storage.tsdb.path={folder}/tsdb",
+        f"--web.listen-address={at}",
+    ]
+    with (
+        running(server, ready_url=f"http://{at}/-/ready"),
+        httpx.Client(base_url=f"http://{at}", trust_env=False, timeout=10) as client,
+    ):
+        yield client
+
+
+def query(prometheus: httpx.Client, expression: str) -> list[tuple[dict[str, str], float]]:
+    answer = prometheus.get("/api/v1/query", params={"query": expression})
+    answer.raise_for_status()
+    return [(one["metric"], float(one["value"][1])) for one in answer.json()["data"]["result"]]
+
+
+def normalised(prometheus: httpx.Client, model: str) -> dict[str, float]:
+    """All normalised series of a model, but for its buckets and what it promises."""
+    matchers = f'__name__=~"model:.+", model_name="{model}", le=""'
+    found = query(prometheus, f"{{{matchers}}}")
+    return {
+        labels["__name__"]: value
+        for labels, value in found
+        if not labels["__name__"].startswith(("model:ml_alert_", "model:ml_slo_"))
+    }
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A Prometheus that scrapes all of them."""
+    models = ["models:"]
+    with ExitStack() as stack:
+        for name, more in SERVING.items():
+            capture, changes = CAPTURES / f"{name}.txt", CHANGES.get(name)
+            target = stack.enter_context(
+                replaying(capture, path=RUNTIMES[name].path, changes=changes)
+            )
+            serving = ", ".join(filter(None, (f"runtime: {name}, targets: [{target!r}]", more)))
+            models.append(
+                f'  - {{name: by-{name}, version: "7", task: regression, serving: {{{serving}}}}}'
+            )
+        folder = tmp_path_factory.mktemp("runtimes")
+        yield stack.enter_context(scraping(folder, "\n".join(models) + "\n"))
+
+
+def test_every_runtime_is_tried() -> None:
+    assert {*SERVING, SIDECAR} == {*EXPECTED, SIDECAR} == set(RUNTIMES)
+
+
+@pytest.mark.parametrize("runtime", EXPECTED)
+def test_a_runtime_fills_what_it_can_and_nothing_else(
+    prometheus: httpx.Client, runtime: str
+) -> None:
+    expected = {str(rule): value for rule, value in EXPECTED[runtime].items()}
+
+    def filled() -> bool:
+        assert normalised(prometheus, f"by-{runtime}") == pytest.approx(expected, rel=0.05)
+        return True
+
+    eventually(filled, seconds=60)
+
+
+def test_every_series_carries_the_version_of_models_yaml(prometheus: httpx.Client) -> None:
+    found = query(prometheus, 'count by (model_version) ({__name__=~"(model|runtime):.+"})')
+    assert {labels.get("model_version") for labels, _ in found} == {"7"}
+
+
+def test_models_that_models_yaml_does_not_know_are_left_out(prometheus: httpx.Client) -> None:
+    eventually(lambda: normalised(prometheus, "by-vllm"), seconds=60)
+    found = query(prometheus, 'count by (model_name) ({__name__=~"(model|runtime):.+"})')
+    assert {labels.get("model_name") for labels, _ in found} <= {f"by-{name}" for name in SERVING}
+    assert query(prometheus, 'vllm:num_requests_running{exported_model_name="another"}') == []
+
+
+@pytest.mark.parametrize("runtime", ["tfserving", "ovms", "ray_serve"])
+def test_edges_of_buckets_are_seconds(prometheus: httpx.Client, runtime: str) -> None:
+    matchers = f'model_name="by-{runtime}"'
+    raw = {
+        "tfserving": (":tensorflow:serving:request_latency_bucket", 1e6),
+        "ovms": ("ovms_request_time_us_bucket", 1e6),
+        "ray_serve": ("ray_serve_deployment_processing_latency_ms_bucket", 1e3),
+    }
+    name, factor = raw[runtime]
+
+    def edges() -> bool:
+        exposed = query(prometheus, f"count by (le) ({name}{{{matchers}}})")
+        seconds = query(prometheus, f"{LATENCY_BUCKETS}{{{matchers}}}")
+        ours = sorted(float(labels["le"]) for labels, _ in seconds)
+        theirs = sorted(float(labels["le"]) / factor for labels, _ in exposed)
+        assert len(ours) > 10
+        assert ours == pytest.approx(theirs, rel=1e-9)
+        written = {labels["le"] for labels, _ in seconds}
+        assert {le for le in written if le.endswith("0") and not le.endswith(".0")} == set()
+        return True
+
+    eventually(edges, seconds=60)
