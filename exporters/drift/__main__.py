@@ -26,6 +26,7 @@ from exporters.drift.command import (
 )
 from exporters.drift.reference import Columns, UnknownModelError, build_reference, resolve_model
 from exporters.drift.table import TableError
+from exporters.drift.web import routes
 from exporters.expose import Own, add_serve_arguments, app, serve
 
 __all__ = ["main"]
@@ -98,9 +99,14 @@ def _serve(options: argparse.Namespace) -> int:
         yield
         collector.stop()
 
-    return serve(
-        app(own, collector.families, ready=collector.ready, lifespan=evaluating), options.listen
+    application = app(
+        own,
+        collector.families,
+        ready=collector.ready,
+        routes=routes(collector.answers),
+        lifespan=evaluating,
     )
+    return serve(application, options.listen)
 
 
 def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

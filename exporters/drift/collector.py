@@ -15,6 +15,7 @@ from typing import Final, get_args
 from contract import catalog, logs
 from contract.quantity import Duration
 from contract.spec import Spec
+from exporters.drift.answers import LastAnswers
 from exporters.drift.cycle import Cycle
 from exporters.drift.evaluate import SEVERITIES, Evaluation
 from exporters.drift.families import Labels
@@ -81,6 +82,7 @@ class Collector:
         self._url = url
         self._follower = Follower(lambda: _Watched(read(), time.time()), self._files, own=own)
         self._watched = self._follower.newest
+        self.answers = LastAnswers(self._watched.spec, self._watched.layout)
         self._result: tuple[tuple[Family, ...], float] | None = None
         self._errors: dict[tuple[str, str, str], int] = {}
         self._silence = ""
@@ -211,6 +213,8 @@ class Collector:
                 self._reached = True
         self._tell_silence("; ".join(sorted(silent)), unanswered)
         if answered:
+            if (held := self._watched.cycle.held) is not None:
+                self.answers.keep(evaluation, held)
             for reason in _LASTING:
                 own = {key: f.text for key, f in failures.items() if f.reason == reason}
                 self._tell_failing(reason, own)
@@ -278,6 +282,7 @@ class Collector:
             known = self._watched.evaluated
             watched.evaluated |= {key: known[key] for key in watched.evaluated if key in known}
             self._watched, self._result = watched, None
+        self.answers.follow(watched.spec, watched.layout)
         if self._prometheus.url != self._address():
             self._prometheus.close()
             self._prometheus = Prometheus(self._address())

@@ -7,7 +7,7 @@ import math
 from contract.spec import Spec
 from exporters.drift.evaluate import Evaluation, evaluate
 from exporters.drift.layout import Layout
-from exporters.drift.past import Past
+from exporters.drift.past import Held, Past
 from exporters.drift.window import Ask, Span, read_counts
 
 __all__ = ["Cycle"]
@@ -19,10 +19,12 @@ class Cycle:
     def __init__(self, spec: Spec, layout: Layout) -> None:
         self._layout = layout
         self._past = Past(spec, layout)
+        self.held: Held | None = None
+        """What the last evaluation held its counts against."""
 
     def evaluate(self, ask: Ask, at: float, *, deadline: float = math.inf) -> Evaluation:
         """Evaluate all models as of a Unix time; after `deadline` (monotonic) nothing is asked."""
-        held = self._past.held(ask, at, deadline=deadline)
+        self.held = held = self._past.held(ask, at, deadline=deadline)
         spans = [
             None if number in held.failures else Span(window, at)
             for number, window in enumerate(self._layout.windows)

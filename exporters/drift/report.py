@@ -10,10 +10,19 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
+from contract.spec import Model
 from contract.spec.promises import Reference
 from exporters.drift.evaluate import SEVERITIES, Evaluation
 
-__all__ = ["ColumnReport", "ModelReport", "moment_text", "read_moment", "render_text", "report"]
+__all__ = [
+    "ColumnReport",
+    "ModelReport",
+    "moment_text",
+    "not_evaluated",
+    "read_moment",
+    "render_text",
+    "report",
+]
 
 Verdict = Literal["none", "warning", "critical", "too_few_samples", "no_samples"]
 
@@ -45,7 +54,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
 
     model_name: str
     model_version: str
-    evaluated_at: str
+    evaluated_at: str | None
     window: str | None
     reference: str
     warning: float
@@ -92,9 +101,33 @@ def report(evaluation: Evaluation, model: int) -> ModelReport:
     )
 
 
+def not_evaluated(model: Model, reason: str, error: str) -> ModelReport:
+    """The report of a model of which nothing is known."""
+    return ModelReport(
+        model_name=model.name,
+        model_version=model.version,
+        evaluated_at=None,
+        window=str(model.drift.window),
+        reference=_reference_text(model.drift.reference),
+        warning=model.drift.warning,
+        critical=model.drift.critical,
+        min_samples=model.drift.min_samples,
+        drift_detected=False,
+        drift_types=(),
+        severity="none",
+        drifted_features_ratio=None,
+        columns=(),
+        reason=reason,
+        error=error,
+    )
+
+
 def _column(evaluation: Evaluation, row: int) -> ColumnReport:
     place = evaluation.layout.rows[row]
     score, floor = float(evaluation.score[row]), float(evaluation.floor[row])
+    # Only features are many, so that chance finds one; others are confirmed where they drifted.
+    alone = place.kind != "feature"
+    confirmed = evaluation.detected["warning"][row] if alone else evaluation.confirmed[row]
     return ColumnReport(
         kind=place.kind,
         feature_name=place.name,
@@ -103,7 +136,7 @@ def _column(evaluation: Evaluation, row: int) -> ColumnReport:
         score=None if math.isnan(score) else score,
         noise_floor=None if math.isnan(floor) else floor,
         verdict=_verdict(evaluation, row),
-        confirmed=bool(evaluation.confirmed[row]),
+        confirmed=bool(confirmed),
     )
 
 
