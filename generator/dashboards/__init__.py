@@ -7,6 +7,7 @@ from generator.dashboards.fleet import render_fleet
 from generator.dashboards.gpu import render_gpu
 from generator.dashboards.model import render_model
 from generator.dashboards.provisioning import render_provisioning
+from generator.dashboards.stack import render_stack
 
 __all__ = ["render_dashboards"]
 
@@ -18,6 +19,7 @@ def render_dashboards(spec: Spec) -> dict[str, str]:
         "fleet": render_fleet(spec),
         "gpu": render_gpu(spec),
         "model": render_model(spec),
+        "stack": render_stack(spec),
     }
     return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {
         f"{root}/provisioning/{name}": text for name, text in render_provisioning(spec).items()

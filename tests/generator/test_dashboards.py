@@ -15,12 +15,13 @@ from contract.read import read_spec
 from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
+from generator.queries.stack import FOREIGN
 from generator.rules.recording import RULES as RECORDED
 from tests.generator.panels import with_choices
 from tests.generator.rendered import ASKED, Json, each_dashboard, each_panel, rendered
 from tests.processes import ROOT
 
-MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
+MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up", *FOREIGN}
 GROUPING = re.compile(
     r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))", re.IGNORECASE
 )
@@ -44,6 +45,7 @@ def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
         "grafana/generated/dashboards/fleet.json",
         "grafana/generated/dashboards/gpu.json",
         "grafana/generated/dashboards/model.json",
+        "grafana/generated/dashboards/stack.json",
         "grafana/generated/provisioning/dashboards/ml.yml",
         "grafana/generated/provisioning/datasources/prometheus.yml",
     ]
