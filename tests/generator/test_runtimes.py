@@ -307,3 +307,140 @@ def test_edges_of_buckets_are_seconds(prometheus: httpx.Client, runtime: str) ->
         return True
 
     eventually(edges, seconds=60)
+
+
+# Several models on one server, and a sidecar beside it
+
+SHARED: Final = """\
+# TYPE nv_inference_request_success counter
+nv_inference_request_success{model="fraud",version="1"} 10
+nv_inference_request_success{model="fraud",version="2"} 20
+nv_inference_request_success{model="churn",version="1"} 30
+nv_inference_request_success{model="unknown",version="1"} 500
+# TYPE nv_inference_request_failure counter
+nv_inference_request_failure{model="fraud",version="1",reason="OTHER"} 0
+nv_inference_request_failure{model="fraud",version="2",reason="OTHER"} 5
+nv_inference_request_failure{model="churn",version="1",reason="OTHER"} 0
+# TYPE nv_cpu_utilization gauge
+nv_cpu_utilization 0.5
+"""
+
+TORCH: Final = """\
+# TYPE ts_inference_requests_total counter
+ts_inference_requests_total{model_name="a",model_version="1.0",hostname="box"} 10
+ts_inference_requests_total{model_name="b",model_version="1.0",hostname="box"} 20
+ts_inference_requests_total{model_name="c",model_version="1.0",hostname="box"} 500
+# TYPE Requests2XX counter
+Requests2XX{Level="Host",Hostname="box"} 25
+# TYPE Requests5XX counter
+Requests5XX{Level="Host",Hostname="box"} 5
+"""
+
+BESIDE: Final = """\
+# TYPE ml_inference_requests_total counter
+ml_inference_requests_total{model_name="tokens",model_version="1",status="success"} 6
+ml_inference_requests_total{model_name="tokens",model_version="1",status="error"} 2
+ml_inference_requests_total{model_name="fraud-new",model_version="2.1",status="success"} 1
+ml_inference_requests_total{model_name="fraud-new",model_version="2.1",status="error"} 1
+ml_inference_requests_total{model_name="alone",model_version="1",status="success"} 0
+ml_inference_requests_total{model_name="alone",model_version="1",status="error"} 0
+# TYPE ml_inference_latency_seconds histogram
+ml_inference_latency_seconds_bucket{model_name="fraud-new",model_version="2.1",le="0.1"} 0
+ml_inference_latency_seconds_bucket{model_name="fraud-new",model_version="2.1",le="0.3"} 2
+ml_inference_latency_seconds_bucket{model_name="fraud-new",model_version="2.1",le="+Inf"} 2
+ml_inference_latency_seconds_sum{model_name="fraud-new",model_version="2.1"} 0.4
+ml_inference_latency_seconds_count{model_name="fraud-new",model_version="2.1"} 2
+"""
+
+TOGETHER: Final = """\
+models:
+  - {{name: fraud, version: "2.0", task: regression,
+      serving: {{runtime: triton, version: "1", targets: ["{triton}"]}}}}
+  - {{name: fraud-new, version: "2.1", task: regression,
+      serving: {{runtime: triton, model: fraud, version: "2", targets: ["{triton}"],
+        sidecars: ["{sidecar}"]}}}}
+  - {{name: leaving, version: "2.0", task: regression,
+      serving: {{runtime: triton, model: churn, targets: ["{triton}"]}}}}
+  - {{name: one, version: "2", task: regression,
+      serving: {{runtime: torchserve, model: a, targets: ["{torch}"]}}}}
+  - {{name: other, version: "2", task: regression,
+      serving: {{runtime: torchserve, model: b, targets: ["{torch}"]}}}}
+  - {{name: tokens, version: "1", task: regression,
+      serving: {{runtime: llamacpp, targets: ["{llama}"], sidecars: ["{sidecar}"]}}}}
+  - {{name: alone, version: "1", task: regression,
+      serving: {{runtime: llamacpp, targets: ["{alone}"]}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A Prometheus that scrapes servers of several models, and a sidecar beside two of them."""
+    folder = tmp_path_factory.mktemp("together")
+    for name, text in (("triton", SHARED), ("torch", TORCH), ("sidecar", BESIDE)):
+        (folder / name).write_text(text)
+    with ExitStack() as stack:
+        at = {
+            name: stack.enter_context(replaying(folder / name))
+            for name in ("triton", "torch", "sidecar")
+        }
+        for name in ("llama", "alone"):
+            at[name] = stack.enter_context(replaying(CAPTURES / "llamacpp.txt"))
+        yield stack.enter_context(scraping(folder, TOGETHER.format(**at)))
+
+
+def by_version(prometheus: httpx.Client, rule: Recorded) -> dict[tuple[str, str], float]:
+    return {
+        (labels["model_name"], labels["model_version"]): round(value, 3)
+        for labels, value in query(prometheus, str(rule))
+    }
+
+
+def test_models_that_share_a_server_are_told_apart(together: httpx.Client) -> None:
+    def apart() -> bool:
+        requests = by_version(together, recorded.REQUESTS)
+        assert requests == pytest.approx(
+            {
+                ("fraud", "2.0"): 10,
+                ("fraud-new", "2.1"): 25,
+                ("leaving", "2.0"): 30,
+                ("one", "2"): 10,
+                ("other", "2"): 20,
+                ("tokens", "1"): 8,
+            },
+            rel=0.05,
+        )
+        return True
+
+    eventually(apart, seconds=60)
+
+
+def test_what_a_runtime_says_is_taken_before_what_the_sidecar_says(together: httpx.Client) -> None:
+    def taken() -> bool:
+        ratios = by_version(together, recorded.ERROR_RATIO)
+        assert ratios[("fraud-new", "2.1")] == pytest.approx(5 / 25, rel=0.05)
+        return True
+
+    eventually(taken, seconds=60)
+
+
+def test_what_a_runtime_does_not_say_the_sidecar_may(together: httpx.Client) -> None:
+    def said() -> bool:
+        # llama.cpp counts no requests, and Triton has no histogram.
+        assert by_version(together, recorded.ERROR_RATIO)[("tokens", "1")] == 0.25
+        p50 = by_version(together, LATENCY_QUANTILES["p50"])
+        assert p50[("fraud-new", "2.1")] == pytest.approx(0.2, rel=0.05)
+        assert by_version(together, recorded_serving.RUNNING)[("tokens", "1")] == 2
+        return True
+
+    eventually(said, seconds=60)
+
+
+def test_a_model_without_a_sidecar_has_no_zeros_of_one(together: httpx.Client) -> None:
+    eventually(lambda: by_version(together, recorded_serving.RUNNING).get(("alone", "1")))
+    assert ("alone", "1") not in by_version(together, recorded.REQUESTS)
+    assert query(together, '{__name__=~"ml_inference_.+", model_name="alone"}') == []
+
+
+def test_errors_of_a_shared_server_are_unknown_rather_than_none(together: httpx.Client) -> None:
+    eventually(lambda: by_version(together, recorded.REQUESTS).get(("one", "2")), seconds=60)
+    assert ("one", "2") not in by_version(together, recorded.ERRORS)

@@ -8,7 +8,7 @@ import yaml
 from contract.read import read_spec
 from contract.spec import Spec
 from generator.queries.alerting import STACK_JOBS
-from generator.queries.recorded import MODEL_JOBS
+from generator.queries.recorded import MODEL_JOBS, TARGET_UP
 from generator.scrape import render_scrape
 
 
@@ -68,3 +68,60 @@ def test_a_sidecar_with_a_certificate_is_scraped_by_tls(tmp_path: Path) -> None:
         job = next(job for job in config["scrape_configs"] if job["job_name"] == "ml-sidecar")
         assert job["scheme"] == "https"
         assert job.get("tls_config") == expected
+
+
+RUNTIMES = """\
+models:
+  - {name: a, version: "1", task: regression,
+     serving: {runtime: vllm, model: x/y, targets: ["h:1"]}}
+  - {name: b, version: "1", task: regression, serving: {runtime: vllm, targets: ["h:2", "h:3"]}}
+  - {name: c, version: "1", task: regression,
+     serving: {runtime: triton, targets: ["h:4"], metrics_path: /m}}
+  - {name: d, version: "1", task: regression, serving: {runtime: triton, targets: ["h:4", "h:5"]}}
+  - {name: e, version: "1", task: regression, serving: {runtime: triton, targets: ["h:5"]}}
+  - {name: f, version: "1", task: regression, serving: {runtime: tfserving, targets: ["h:6"]}}
+"""
+
+
+def test_a_runtime_has_one_job_and_one_more_for_servers_of_several_models(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(RUNTIMES)
+    spec = read_spec(tmp_path / "models.yaml")
+    found = jobs(spec)
+    assert {name: found[name] for name in found if name.startswith(("ml-runtime", "ml-sid"))} == {
+        "ml-runtime-triton-shared-1": ["h:4", "h:5"],
+        "ml-runtime-vllm": ["h:1", "h:2", "h:3"],
+        "ml-runtime-tfserving": ["h:6"],
+    }
+    config: dict[str, Any] = yaml.safe_load(render_scrape(spec))
+    of = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert of["ml-runtime-tfserving"]["metrics_path"] == "/monitoring/prometheus/metrics"
+    assert [group["labels"] for group in of["ml-runtime-vllm"]["static_configs"]] == [
+        {"model_name": "a", "model_version": "1", "runtime_model": "x/y"},
+        {"model_name": "b", "model_version": "1", "runtime_model": "b"},
+    ]
+    assert [group["labels"] for group in of["ml-runtime-triton-shared-1"]["static_configs"]] == [
+        {"job": "ml-runtime-triton", "__metrics_path__": "/m"},
+        {"job": "ml-runtime-triton"},
+    ]
+
+
+def test_targets_of_every_runtime_count_as_the_models(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(RUNTIMES)
+    up = TARGET_UP.expression(read_spec(tmp_path / "models.yaml"))
+    assert 'job=~"ml-sidecar|ml-runtime-triton|ml-runtime-vllm|ml-runtime-tfserving"' in up
+
+
+def test_relabelling_grows_with_the_models_of_one_server_and_not_with_servers(
+    tmp_path: Path,
+) -> None:
+    def rules(number: int) -> int:
+        models = "".join(
+            f'  - {{name: m{i}, version: "1", task: regression,'
+            f' serving: {{runtime: vllm, targets: ["h:{i + 1}"]}}}}\n'
+            for i in range(number)
+        )
+        (tmp_path / "models.yaml").write_text(f"models:\n{models}")
+        config = yaml.safe_load(render_scrape(read_spec(tmp_path / "models.yaml")))
+        return sum(len(job.get("metric_relabel_configs", [])) for job in config["scrape_configs"])
+
+    assert rules(1) == rules(200)
