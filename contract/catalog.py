@@ -524,6 +524,14 @@ DRIFT_WINDOW_SAMPLES: Final = _gauge(
     Exporter.DRIFT,
     "Values counted over the window.",
 )
+DRIFT_REFERENCE: Final = _gauge(
+    "ml_drift_reference_ratio",
+    (*MODEL, "kind", "feature_name", "bin", "values", "above", "upto"),
+    Exporter.DRIFT,
+    "Share of the reference's values that lie in a bin (above, upto] or are of a category; absent "
+    "for models of more than 200 columns.",
+    Unit.RATIO,
+)
 DRIFT_EVALUATION_TIMESTAMP: Final = _gauge(
     "ml_drift_evaluation_timestamp_seconds",
     MODEL,

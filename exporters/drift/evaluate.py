@@ -48,7 +48,11 @@ class Evaluation:
     """Per row: it has drifted by warning, and is a discovery among the rows of its model."""
     share: Array
     """Per model, the share of its features that drifted; NaN where none has min_samples."""
+    reference: Array
+    """The counts that were compared with, missing values first; shape [rows, width]."""
     failures: dict[int, Failure]
+    counts: Array
+    """What was held against the reference; shape [rows, bins]."""
 
     def evaluated(self) -> NDArray[np.bool_]:
         """Whether the model of each row was evaluated; shape [rows]."""
@@ -88,7 +92,9 @@ def evaluate(
         detected={name: above_noise & (score > value) for name, value in thresholds.items()},
         confirmed=found,
         share=share,
+        reference=held.counts,
         failures=dict(counts.failures),
+        counts=counts.values,
     )
 
 

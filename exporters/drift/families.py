@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from contract import catalog
 from contract.catalog import Metric
 from exporters.drift.evaluate import Evaluation
 from exporters.drift.layout import Layout
+from exporters.drift.shapes import Shapes
 from exporters.expose import Family, Series, many_series, series
 
 __all__ = ["Labels"]
@@ -21,6 +22,7 @@ class Labels:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._shapes = Shapes(layout)
         self._score = self._all(catalog.FEATURE_DRIFT_SCORE, method=True, window=True)
         self._prediction_score = self._all(
             catalog.PREDICTION_DRIFT_SCORE, name=False, method=True, window=True
@@ -40,6 +42,17 @@ class Labels:
             severity: self._all(catalog.DRIFT_DETECTED, kind=True, severity=severity)
             for severity in ("warning", "critical")
         }
+        self._concept = [
+            series(
+                catalog.DRIFT_DETECTED,
+                model_name=model.name,
+                model_version=model.version,
+                kind="concept",
+                feature_name="",
+                severity="warning",
+            )
+            for model in layout.models
+        ]
 
     def _all(
         self,
@@ -72,10 +85,13 @@ class Labels:
             labels["severity"] = [severity] * len(rows)
         return many_series(metric, **labels)
 
-    def families(self, evaluation: Evaluation) -> Iterator[Family]:
+    def families(
+        self, evaluation: Evaluation, concept: Mapping[int, bool] | None = None
+    ) -> Iterator[Family]:
         """Scores and floors where there are samples; samples and verdicts of every row evaluated.
 
-        A model that could not be evaluated has none of them.
+        A model that could not be evaluated has none of them. `concept` says of models, by their
+        numbers, whether their concept has drifted.
         """
         evaluated = evaluation.evaluated()
         rows = np.flatnonzero(evaluated).tolist()
@@ -99,7 +115,10 @@ class Labels:
         for severity, labelled in self._detected.items():
             detected = evaluation.detected[severity].tolist()
             verdicts += [(labelled[row], int(detected[row])) for row in rows]
+        for number, drifted in (concept or {}).items():
+            verdicts.append((self._concept[number], int(drifted)))
         yield Family(catalog.DRIFT_DETECTED, verdicts)
+        yield self._shapes.family(evaluation)
         share = evaluation.share.tolist()
         yield Family(
             catalog.DRIFTED_FEATURES,

@@ -203,6 +203,24 @@ def test_the_share_is_of_the_features_that_could_be_judged(
     assert evaluated[1].get(name, model_name="rare") is None
 
 
+def test_the_reference_is_shown_by_bin(evaluated: tuple[Collector, Scrape]) -> None:
+    _, shown = evaluated
+    of_number = {"model_name": "priced", "kind": "feature", "feature_name": "steady"}
+    bins = [
+        ("01", "up to 0", "", "0", 0.0),
+        ("02", "0 to 1", "0", "1", 0.4),
+        ("03", "1 to 2.5", "1", "2.5", 0.3),
+        ("04", "2.5 to 10", "2.5", "10", 0.3),
+        ("05", "above 10", "10", "+Inf", 0.0),
+    ]
+    for number, values, above, upto, share in bins:
+        labels = {"bin": number, "values": values, "above": above, "upto": upto, **of_number}
+        assert shown.get("ml_drift_reference_ratio", **labels) == share
+    city = {"model_name": "priced", "feature_name": "city", "above": "", "upto": ""}
+    assert shown.get("ml_drift_reference_ratio", values="Oslo", **city) == 0.6
+    assert shown.get("ml_drift_reference_ratio", values="other", **city) == 0
+
+
 def test_too_few_samples_are_no_drift(evaluated: tuple[Collector, Scrape]) -> None:
     labels = {"model_name": "rare", "feature_name": "steady"}
     score = evaluated[1].get("ml_feature_drift_score", window="1m", **labels)
