@@ -9,7 +9,7 @@ from typing import Any, Final
 import jinja2
 import yaml
 
-__all__ = ["quoted", "render_template", "render_yaml"]
+__all__ = ["quoted", "render_template", "render_yaml", "render_yaml_line"]
 
 HEADER: Final = "# Generated from models.yaml by `make generate`; what is changed here is lost.\n"
 
@@ -46,6 +46,19 @@ _Dumper.add_representer(
 def render_yaml(data: Mapping[str, Any]) -> str:
     """A YAML document in the order of `data`, below the line that says where it comes from."""
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
+
+
+def render_yaml_line(value: object) -> str:
+    """A value as it stands behind its key, on one line: `[a, b]`."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=4096,
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def render_template(name: str, **values: object) -> str:

@@ -74,6 +74,7 @@ class AlertSettings(Section):
     threshold: Annotated[
         float | None,
         BeforeValidator(_number_or_unit, json_schema_input_type=float | str | None),
+        Field(examples=["5%"]),
     ] = None
     """Another threshold, in the alert's unit: 5%, 250ms or a plain number."""
 

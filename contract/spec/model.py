@@ -53,9 +53,9 @@ class BusinessRatio(Section):
 
     name: Word
     """What the ratio is called: ctr."""
-    numerator: Annotated[str, Field(min_length=1, max_length=100)]
+    numerator: Annotated[str, Field(min_length=1, max_length=100, examples=["click"])]
     """The event above the line: click."""
-    denominator: Annotated[str, Field(min_length=1, max_length=100)]
+    denominator: Annotated[str, Field(min_length=1, max_length=100, examples=["impression"])]
     """The event below the line: impression."""
     min: Ratio | None = None
     """The least that is expected."""
@@ -72,11 +72,15 @@ class CustomMetric(Section):
     """The name without prefix, unit and _total."""
     type: Literal["gauge", "counter"]
     """A gauge is a value, a counter only grows."""
-    help: Annotated[str, Field(min_length=1, max_length=300)]
+    help: Annotated[str, Field(min_length=1, max_length=300, examples=["Rows that the cache had."])]
     """What it says, in a sentence."""
-    unit: Literal["", "seconds", "bytes", "ratio", "joules", "watts", "celsius", "hertz"] = ""
+    unit: Literal["", "seconds", "bytes", "ratio", "joules", "watts", "celsius", "hertz"] = Field(
+        default="", examples=["seconds"]
+    )
     """A base unit, which the name will end in."""
-    labels: dict[Word, Annotated[tuple[str, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]] = {}
+    labels: dict[Word, Annotated[tuple[str, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]] = Field(
+        default={}, examples=[{"result": ["hit", "miss"]}]
+    )
     """Labels, and the values each may have; any other value counts as other."""
 
     @model_validator(mode="after")
@@ -139,13 +143,23 @@ def _pod_uid(text: str | None) -> str | None:
 class ModelGpu(Section):
     """Which processes on this machine's GPUs are the model's: one way of finding them."""
 
-    pid_file: Annotated[str | None, Field(min_length=1)] = None
+    pid_file: Annotated[str | None, Field(min_length=1, examples=["/run/fraud.pid"])] = None
     """The file that the server writes its pid into; its children count as well."""
-    command: Annotated[str | None, Field(min_length=1), AfterValidator(_optional_pattern)] = None
+    command: Annotated[
+        str | None,
+        Field(min_length=1, examples=["serve.py --model fraud"]),
+        AfterValidator(_optional_pattern),
+    ] = None
     """A regular expression that is searched for in the command line."""
-    container: Annotated[str | None, AfterValidator(_container_id)] = None
+    container: Annotated[
+        str | None, AfterValidator(_container_id), Field(examples=["4f1a0c9e2b77"])
+    ] = None
     """The id of a container, or at least 12 digits of its start."""
-    pod: Annotated[str | None, AfterValidator(_pod_uid)] = None
+    pod: Annotated[
+        str | None,
+        AfterValidator(_pod_uid),
+        Field(examples=["9b2c5d7e-1f30-4a6b-8c9d-0e1f2a3b4c5d"]),
+    ] = None
     """The uid of a Kubernetes pod."""
     sidecar: bool = False
     """What the model's sidecar says: the processes that sent events."""
@@ -169,9 +183,15 @@ class ModelGpu(Section):
 class Model(Section):
     """One version of one model."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, examples=["fraud"])
+    ]
     """The model's name, the label model_name everywhere."""
-    version: Annotated[str, BeforeValidator(_quoted_version), Field(min_length=1, max_length=100)]
+    version: Annotated[
+        str,
+        BeforeValidator(_quoted_version),
+        Field(min_length=1, max_length=100, examples=["1.10"]),
+    ]
     """The model's version, in quotes, the label model_version."""
     task: Task
     """What it predicts, which decides what is counted of its predictions."""
@@ -193,7 +213,7 @@ class Model(Section):
     """Ratios of business events."""
     metrics: Annotated[tuple[CustomMetric, ...], BeforeValidator(as_tuple)] = ()
     """Gauges and counters of the model's own."""
-    team: str = ""
+    team: str = Field(default="", examples=["risk"])
     """Who owns it; left out, `defaults.team`."""
     slo: Slo = Slo()
     """What is promised of it; what is left out comes from `defaults.slo`."""
@@ -206,7 +226,7 @@ class Model(Section):
     segments: Annotated[
         tuple[str, ...],
         BeforeValidator(as_tuple, json_schema_input_type=list[str]),
-        Field(max_length=3),
+        Field(max_length=3, examples=[["country"]]),
     ] = ()
     """Categorical features of the profile to slice outcomes by; off unless named."""
     alerts: Alerts = {}

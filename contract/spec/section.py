@@ -125,4 +125,6 @@ def as_tuple(value: object) -> object:
 AT_LEAST_ONE: Final[Any] = Field(min_length=1, json_schema_extra={"minItems": 1})
 
 
-Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+Word = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60, examples=["page_views"])
+]

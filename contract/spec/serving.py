@@ -86,7 +86,7 @@ class MappedPath(Section):
     What is left out is not counted.
     """
 
-    path: Annotated[str, BeforeValidator(_mapped_path)]
+    path: Annotated[str, BeforeValidator(_mapped_path), Field(examples=["/models/{model}/score"])]
     """The path; `{model}` and `{version}` in it name the model, `{any}` stands for anything."""
     features: Expression | None = None
     """Where a request holds the features (JMESPath): an object, a list of them for a batch, or
@@ -107,27 +107,41 @@ class Serving(Section):
     targets: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ()
     """Where Prometheus finds the model's metrics; left out, the stack's sidecar. A runtime other
     than the sidecar must be given some."""
-    model: Annotated[str | None, Field(min_length=1, max_length=200)] = None
-    """What the runtime calls the model; left out, its name here."""
-    version: Annotated[str | None, Field(min_length=1, max_length=100)] = None
-    """What the runtime calls this version; left out, whatever versions it serves are this one."""
-    metrics_path: Annotated[str | None, BeforeValidator(_absolute, json_schema_input_type=str)] = (
+    model: Annotated[str | None, Field(min_length=1, max_length=200, examples=["fraud_onnx"])] = (
         None
     )
+    """What the runtime calls the model; left out, its name here."""
+    version: Annotated[str | None, Field(min_length=1, max_length=100, examples=["3"])] = None
+    """What the runtime calls this version; left out, whatever versions it serves are this one."""
+    metrics_path: Annotated[
+        str | None,
+        BeforeValidator(_absolute, json_schema_input_type=str),
+        Field(examples=["/metrics"]),
+    ] = None
     """The path of the runtime's metrics; left out, its usual one."""
-    expressions: dict[Signal, PromQL] = {}
+    expressions: dict[Signal, PromQL] = Field(
+        default={}, examples=[{"requests": "sum(rate(requests_total{$model}[$window]))"}]
+    )
     """For the runtime custom: each figure as PromQL, with `$window` and, in a selector, `$model`
     for the labels of this model's targets."""
     sidecars: Annotated[tuple[HostPort, ...], BeforeValidator(as_tuple)] = ()
     """Sidecars that take the model's events beside another runtime; left out, the stack's where
     anything of the model needs one, such as a profile."""
-    upstream: Annotated[str | None, BeforeValidator(_url, json_schema_input_type=str)] = None
+    upstream: Annotated[
+        str | None,
+        BeforeValidator(_url, json_schema_input_type=str),
+        Field(examples=["http://127.0.0.1:8001"]),
+    ] = None
     """The model server behind the sidecar, whose health is probed."""
     proxy: HostPort | None = None
     """Where the sidecar listens and forwards to `upstream`, reading what passes."""
     paths: Annotated[tuple[MappedPath, ...], BeforeValidator(as_tuple)] = ()
     """Paths that the proxy reads besides those of the protocols it knows."""
-    health: Annotated[str | None, BeforeValidator(_absolute, json_schema_input_type=str)] = None
+    health: Annotated[
+        str | None,
+        BeforeValidator(_absolute, json_schema_input_type=str),
+        Field(examples=["/v2/health/ready"]),
+    ] = None
     """The upstream's path that answers 200 when the model is ready; left out, the usual ones are
     tried."""
     probe_interval: Duration = Duration.parse("10s")

@@ -35,7 +35,9 @@ class PredictionLog(Section):
     """sqlite is a file in the sidecar's data directory, postgres a database for several replicas of
     one model, memory keeps nothing over a restart."""
     url: Annotated[
-        str | None, BeforeValidator(_database_url, json_schema_input_type=str | None)
+        str | None,
+        BeforeValidator(_database_url, json_schema_input_type=str | None),
+        Field(examples=["postgresql://sidecar@db.example.com/predictions"]),
     ] = None
     """The database of postgres, without a password."""
     password_file: ExistingFile | None = None

@@ -41,7 +41,7 @@ CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 class Slack(Section):
     """A channel of Slack, told through an incoming webhook."""
 
-    channel: str
+    channel: str = Field(examples=["#ml-alerts"])
     """The channel's name, with its #."""
     webhook_file: SecretFile
     """A file that holds the incoming webhook's address."""
@@ -50,7 +50,12 @@ class Slack(Section):
 class Email(Section):
     """Addresses; the server is `smtp:`."""
 
-    to: Annotated[tuple[str, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
+    to: Annotated[
+        tuple[str, ...],
+        BeforeValidator(as_tuple),
+        AT_LEAST_ONE,
+        Field(examples=[["ml-platform@example.com"]]),
+    ]
     """The addresses."""
 
 
@@ -114,9 +119,9 @@ class Smtp(Section):
 
     smarthost: HostPort
     """The server, as host:port."""
-    sender: str = Field(alias="from")
+    sender: str = Field(alias="from", examples=["alerts@example.com"])
     """The address that mail comes from."""
-    username: str | None = None
+    username: str | None = Field(default=None, examples=["alerts"])
     """Who logs in there, if anybody must."""
     password_file: SecretFile | None = None
     """A file that holds the password."""

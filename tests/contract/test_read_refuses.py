@@ -135,9 +135,9 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a model that is a word": (
         "models: [a]\n",
         (
-            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, business, drift, "
-            "framework, gpu, metrics, name, profile, ranges, serving, slo, task, team, "
-            "trained_at, version"
+            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, business, "
+            "data_quality, drift, framework, gpu, metrics, name, performance, profile, ranges, "
+            "segments, serving, slo, task, team, trained_at, version"
         ),
     ),
     "a version that YAML shortens": (
