@@ -22,6 +22,7 @@ from exporters.drift.families import Labels
 from exporters.drift.layout import Layout, read_layout
 from exporters.drift.prometheus import Prometheus
 from exporters.drift.promises import promises
+from exporters.drift.quality import Judged, Quality
 from exporters.drift.window import Reason
 from exporters.expose import Family, Own, series
 from exporters.expose.follow import LOOK, Follower
@@ -53,7 +54,8 @@ class _Watched:
         self.layout: Layout = read_layout(spec)
         self.cycle = Cycle(spec, self.layout)
         self.labels = Labels(self.layout)
-        self.promises = tuple(promises(spec))
+        self.quality = Quality(spec, self.layout)
+        self.promises = (*promises(spec), *self.quality.promises())
         self.evaluated = dict.fromkeys((model.key for model in self.layout.models), started)
         """When each model was last evaluated; before that, since when it should be: an age then
         says for how long nothing has been known of it, and its alert works from the start."""
@@ -185,24 +187,28 @@ class Collector:
         """Ask, compare, keep. Raises EvaluationError where Prometheus did not answer."""
         with self._own.collecting():
             deadline = time.monotonic() + self.interval
-            evaluation = self._watched.cycle.evaluate(
-                self._prometheus.query_raw, time.time(), deadline=deadline
-            )
-            self._keep(evaluation)
-            silent = [f for f in evaluation.failures.values() if f.reason == "prometheus"]
+            ask, now = self._prometheus.query_raw, time.time()
+            evaluation = self._watched.cycle.evaluate(ask, now, deadline=deadline)
+            judged = self._watched.quality.evaluate(evaluation, ask, deadline=deadline)
+            self._keep(evaluation, judged)
+            failures = (*evaluation.failures.values(), *judged.failures.values())
+            silent = [f for f in failures if f.reason == "prometheus"]
             if silent:
                 raise EvaluationError(silent[0].text)
 
-    def _keep(self, evaluation: Evaluation) -> None:
+    def _keep(self, evaluation: Evaluation, judged: Judged) -> None:
         models = evaluation.layout.models
         failures = {models[number].key: f for number, f in evaluation.failures.items()}
         silent = {f.text for f in failures.values() if f.reason == "prometheus"}
         unanswered = sum(f.reason == "prometheus" for f in failures.values())
         # Where nothing answered the last result stays, until it is too old to show.
         answered = unanswered < len(models) or not models
-        families = tuple(self._watched.labels.families(evaluation)) if answered else ()
+        families: tuple[Family, ...] = ()
+        if answered:
+            shown = self._watched.labels.families(evaluation, judged.concept)
+            families = (*shown, *judged.families)
         with self._lock:
-            for key, failure in failures.items():
+            for key, failure in (judged.failures | failures).items():
                 counter = (*key, failure.reason)
                 self._errors[counter] = self._errors.get(counter, 0) + 1
             for model in models:
@@ -216,7 +222,8 @@ class Collector:
             if (held := self._watched.cycle.held) is not None:
                 self.answers.keep(evaluation, held)
             for reason in _LASTING:
-                own = {key: f.text for key, f in failures.items() if f.reason == reason}
+                every = judged.failures | failures
+                own = {key: f.text for key, f in every.items() if f.reason == reason}
                 self._tell_failing(reason, own)
             self._tell_drift(evaluation)
 

@@ -1,0 +1,157 @@
+"""Performance without labels: what confidences say, taken as right as they were in the profile.
+
+A row of class k predicted with a confidence in bin b is right with the probability that rows of
+that class and bin were right in the profile's labelled data. Summed up over the window's rows, that
+is the confusion matrix to be expected, and what metrics make of it is their estimate. It holds as
+long as inputs alone change; where what is true of the same inputs changes, labels alone can tell.
+
+Source: confidence-based performance estimation (CBPE), Białek et al., Estimating Model Performance
+Under Covariate Shift Without Labels (2024); here on bins, and with confusions among more than two
+classes as they were in the profile's data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.profile import Calibration
+from exporters.drift.performance import confusion, scores
+from exporters.drift.performance.interval import EMPTY, Array, Measured, Z
+
+__all__ = ["Chances", "estimate"]
+
+WEIGHT: Final = 1.0
+"""Rows that a confidence itself counts for, against those of its bin in the profile."""
+
+DRAWS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """What the confidences of a model are worth.
+
+    `right`, shape [classes, bins], is how likely a prediction of a class is right; `draws`, shape
+    [DRAWS, classes, bins], what that may as well be, given how few rows of the profile tell it;
+    `wrong`, shape [classes, classes + 1], which other class (last: any the profile does not know)
+    it is where it is wrong, each row adding up to 1.
+    """
+
+    right: Array
+    draws: Array
+    wrong: Array
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> Chances:
+        """The chances that a profile's calibration gives.
+
+        Rows of a bin count with the bin's middle for one row more; then right is made to rise with
+        confidence, as isotonic regression does (Zadrozny and Elkan, 2002). Draws are of the beta
+        distribution of each bin.
+        """
+        predicted = np.array(calibration.predicted, dtype=np.float64)
+        correct = np.array(calibration.correct, dtype=np.float64)
+        edges = np.array([0.0, *calibration.edges, calibration.edges[-1]])
+        middle = np.clip((edges[:-1] + edges[1:]) / 2, 0.01, 0.99)
+        successes = correct + WEIGHT * middle
+        total = predicted + WEIGHT
+        mean = successes / total
+        right = np.array([_rising(*line) for line in zip(mean, total, strict=True)])
+        # Always the same, so that a collector that starts again says the same.
+        drawn = np.random.default_rng(0).beta(
+            successes, total - successes, size=(DRAWS, *mean.shape)
+        )
+        draws = np.clip(right + drawn - mean, 0.0, 1.0)
+        return cls(right, draws, _wrong(np.array(calibration.confusion, dtype=np.float64)))
+
+
+def _rising(values: Array, weights: Array) -> Array:
+    """The nearest values that never fall, by pooling neighbours that do.
+
+    Source: Ayer et al., An Empirical Distribution Function for Sampling with Incomplete
+    Information (1955).
+    """
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        pool = (value, weight, 1)
+        while pools and pools[-1][0] >= pool[0]:
+            mean, held, size = pools.pop()
+            both = held + pool[1]
+            pool = ((mean * held + pool[0] * pool[1]) / both, both, size + pool[2])
+        pools.append(pool)
+    return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
+
+
+def _wrong(counts: Array) -> Array:
+    """Which class it is instead, by the confusions of the profile; one row shared out at first."""
+    width = len(counts) - 1
+    errors = counts[:-1].copy()
+    np.fill_diagonal(errors, 0.0)
+    if width > 1:
+        errors[:, :width] += (1 - np.eye(width)) / (width - 1)
+    total = errors.sum(axis=1, keepdims=True)
+    errors[:, width] += total[:, 0] == 0
+    shares: Array = errors / errors.sum(axis=1, keepdims=True)
+    return shares
+
+
+def estimate(counts: Array, chances: Chances) -> dict[str, Measured]:
+    """Metrics of a window whose confidences are `counts`, shape [classes, bins].
+
+    Of two classes the last is the positive one; more have averages only. NaN where there are no
+    counts. The interval covers what labels of that many rows would show by chance, and how surely
+    the profile knows how right confidences are.
+    """
+    found = _metrics(counts, chances.right, chances.wrong)
+    drawn = _metrics(counts, chances.draws, chances.wrong)
+    widened = {}
+    for name, own in found.items():
+        spread = Z * np.std(drawn[name].value)
+        widened[name] = Measured(
+            own.value,
+            own.value - np.hypot(own.value - own.lower, spread),
+            own.value + np.hypot(own.upper - own.value, spread),
+        )
+    return {name: _within(own) for name, own in widened.items()}
+
+
+def _within(own: Measured) -> Measured:
+    return Measured(own.value, np.maximum(own.lower, 0.0), np.minimum(own.upper, 1.0))
+
+
+def _metrics(counts: Array, right: Array, wrong: Array) -> dict[str, Measured]:
+    """For `right` of shape [..., classes, bins]: metrics of shape [...]."""
+    width = len(counts)
+    correct = (counts * right).sum(axis=-1)
+    errors = counts.sum(axis=-1) - correct
+    expected = np.zeros((*correct.shape[:-1], width + 1, width + 1))
+    expected[..., :width, :] = errors[..., np.newaxis] * wrong
+    places = np.arange(width)
+    expected[..., places, places] += correct
+    found = {"accuracy": confusion.accuracy(expected), **confusion.averages(expected)}
+    if width == 2:
+        found |= confusion.of_class(expected, 1)
+        found["auc"] = scores.auc(*_by_truth(counts, right))
+    if counts.sum() < EMPTY:
+        nothing = np.full(correct.shape[:-1], np.nan)
+        return dict.fromkeys(found, Measured(nothing, nothing, nothing))
+    return found
+
+
+def _by_truth(counts: Array, right: Array) -> tuple[Array, Array]:
+    """The scores that positives and negatives have to be expected to have; shape [..., bins].
+
+    A confidence in the negative class is 1 less the score: bins run the other way. The overflow
+    bin, beyond 1, holds nothing.
+    """
+
+    def turned(values: NDArray[np.float64]) -> Array:
+        return np.concatenate([values[..., -2::-1], values[..., -1:]], axis=-1)
+
+    negative, positive = counts
+    true_positive, false_positive = positive * right[..., 1, :], positive * (1 - right[..., 1, :])
+    true_negative, false_negative = negative * right[..., 0, :], negative * (1 - right[..., 0, :])
+    return true_positive + turned(false_negative), false_positive + turned(true_negative)
