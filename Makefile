@@ -68,7 +68,7 @@ preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DA
 ##@ Development
 .PHONY: test check fuzz lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes, one worker a core (ARGS="tests/contract -k spec" chooses)
-	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql
+	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql victoria-metrics
 	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types

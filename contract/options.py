@@ -15,7 +15,9 @@ from contract.spec import Spec, Stack
 __all__ = ["add_spec_arguments", "read_spec_by"]
 
 _ADDRESSES: Final = tuple(
-    name for name in Stack.model_fields if not name.endswith("_interval") and name != "retention"
+    name
+    for name in Stack.model_fields
+    if not name.endswith(("_interval", "_access")) and name != "retention"
 )
 
 

@@ -237,6 +237,22 @@ def _check_drift(spec: Spec, document: Document) -> None:
                 f"warns at {drift.warning:g}, above critical at {drift.critical:g}",
                 "the warning threshold must be the lower one",
             )
+        if drift.reference is not None and drift.reference.window is not None:
+            reach = drift.reference.window.seconds + drift.reference.offset.seconds
+            if reach > spec.stack.retention.seconds:
+                document.problem(
+                    (*path, "reference"),
+                    f"reaches back further than Prometheus keeps: {spec.stack.retention}",
+                    "shorten it, lengthen stack.retention, or freeze one: drift baseline",
+                )
+    for path, drift in sections:
+        index = int(path[1])
+        if drift.reference is not None and spec.models[index].profile is None:
+            document.problem(
+                (*path, "reference"),
+                "needs a profile: its bins are those that the sidecar counts on",
+                "build it: python -m exporters.drift profile --data train.csv --model NAME",
+            )
 
 
 def _check_performance(spec: Spec, document: Document) -> None:

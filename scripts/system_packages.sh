@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# system_packages.sh [venv] [compiler] [chromium] [prometheus] [alertmanager] [postgresql]: installs what is not there yet.
+# system_packages.sh [venv] [compiler] [chromium] [prometheus] [alertmanager] [postgresql] [victoria-metrics]: installs what is not there yet.
 # venv is the package that PYTHON lacks for virtual environments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ present() {
     compiler) command -v cc ;;
     chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     postgresql) command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
+    victoria-metrics) command -v victoria-metrics ;;
     venv) "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ;;
     *) echo "system_packages.sh doesn't know $1" >&2; exit 2 ;;
   esac >/dev/null
@@ -25,6 +26,7 @@ package() {
     compiler) echo gcc libc6-dev ;;
     chromium) echo chromium ;;
     postgresql) echo postgresql ;;
+    victoria-metrics) echo victoria-metrics ;;
     venv) "$PYTHON" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
   esac
 }
@@ -34,7 +36,7 @@ for name in "$@"; do
   present "$name" && continue
   read -ra packages < <(package "$name")
   missing+=("${packages[@]}")
-  [[ $name = prometheus || $name = alertmanager || $name = postgresql ]] && services+=("${packages[@]}")
+  [[ $name = prometheus || $name = alertmanager || $name = postgresql || $name = victoria-metrics ]] && services+=("${packages[@]}")
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 

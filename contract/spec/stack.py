@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from contract.quantity import Duration, HostPort
+from contract.quantity import Duration, HostPort, problem
 from contract.spec.alerting import GpuAlerts
-from contract.spec.section import Section, as_tuple
+from contract.spec.section import ExistingFile, Section, as_tuple
 
 __all__ = [
     "Budget",
     "Dialect",
     "Gpu",
+    "PrometheusAccess",
     "Stack",
 ]
 
 Dialect = Literal["dcgm", "nvidia_smi"]
+
+
+def _base_url(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^/@\s?#]+(/[^@\s?#]*)?", value):
+        raise problem(
+            f"is not a URL: {value!r}", "write https://prometheus.example.com, or with its path"
+        )
+    return value.rstrip("/")
+
+
+class PrometheusAccess(Section):
+    """How the drift collector asks Prometheus, or what answers its query API in its place."""
+
+    url: Annotated[str, BeforeValidator(_base_url)] | None = None
+    """Where it answers, if not at stack.prometheus by plain HTTP."""
+    ca: ExistingFile | None = None
+    """Who signed its certificate (PEM), where the system does not know them."""
+    username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")] | None = None
+    """For basic authentication."""
+    password_file: ExistingFile | None = None
+    """The file that holds the password."""
+    token_file: ExistingFile | None = None
+    """The file that holds a bearer token."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.username is None) != (self.password_file is None):
+            raise problem("has one of username and password_file", "write both, or token_file")
+        if self.username is not None and self.token_file is not None:
+            raise problem("has a token and a password", "write one of them")
+        return self
 
 
 class Stack(Section):
@@ -25,6 +58,8 @@ class Stack(Section):
 
     prometheus: HostPort = "127.0.0.1:9090"
     """Where Prometheus listens."""
+    prometheus_access: PrometheusAccess = PrometheusAccess()
+    """How the drift collector asks it, if not by plain HTTP."""
     alertmanager: HostPort = "127.0.0.1:9093"
     """Where Alertmanager listens."""
     grafana: HostPort = "127.0.0.1:3000"

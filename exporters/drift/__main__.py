@@ -24,6 +24,7 @@ from exporters.drift.command import (
     add_prometheus_argument,
     duration,
 )
+from exporters.drift.prometheus import PrometheusError
 from exporters.drift.reference import Columns, UnknownModelError, build_reference, resolve_model
 from exporters.drift.table import TableError
 from exporters.drift.web import routes
@@ -89,7 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
             interval=options.interval,
             url=options.prometheus,
         )
-    except (ProblemsError, ProfileError) as error:
+    except (ProblemsError, ProfileError, PrometheusError) as error:
         return _bad(str(error))
     signal.signal(signal.SIGHUP, lambda *_: collector.request_reload())
 

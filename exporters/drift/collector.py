@@ -20,7 +20,7 @@ from exporters.drift.cycle import Cycle
 from exporters.drift.evaluate import SEVERITIES, Evaluation
 from exporters.drift.families import Labels
 from exporters.drift.layout import Layout, read_layout
-from exporters.drift.prometheus import Prometheus
+from exporters.drift.prometheus import PrometheusError, prometheus_of
 from exporters.drift.promises import promises
 from exporters.drift.quality import Judged, Quality
 from exporters.drift.window import Reason
@@ -77,7 +77,10 @@ class Collector:
         interval: Duration,
         url: str | None = None,
     ) -> None:
-        """Read models.yaml for the first time. Raises ProblemsError or ProfileError."""
+        """Read models.yaml for the first time.
+
+        Raises ProblemsError, ProfileError, or PrometheusError for access that cannot be.
+        """
         self._models = models
         self._own = own
         self._interval = interval
@@ -93,7 +96,7 @@ class Collector:
         self._reached = False
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._prometheus = Prometheus(self._address())
+        self._prometheus = prometheus_of(self._watched.spec, url)
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
 
     @property
@@ -271,8 +274,15 @@ class Collector:
             log.info("drift_ended", model=name, version=version, feature=feature, severity=severity)
         self._drifted = drifted
 
-    def _address(self) -> str:
-        return self._url or f"http://{self._watched.spec.stack.prometheus}"
+    def _connect(self, spec: Spec) -> None:
+        """Ask the Prometheus that models.yaml names now."""
+        try:
+            prometheus = prometheus_of(spec, self._url)
+        except PrometheusError as error:
+            log.error("prometheus_access_refused", reason=str(error))
+            return
+        self._prometheus.close()
+        self._prometheus = prometheus
 
     def _files(self, watched: _Watched) -> list[Path]:
         """The files whose change means another reading."""
@@ -290,8 +300,6 @@ class Collector:
             watched.evaluated |= {key: known[key] for key in watched.evaluated if key in known}
             self._watched, self._result = watched, None
         self.answers.follow(watched.spec, watched.layout)
-        if self._prometheus.url != self._address():
-            self._prometheus.close()
-            self._prometheus = Prometheus(self._address())
+        self._connect(watched.spec)
         log.info("models_read", file=str(self._models), models=len(watched.spec.models))
         return True

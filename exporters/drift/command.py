@@ -28,7 +28,7 @@ from contract.quantity import Duration
 from contract.spec import Model, Spec
 from exporters.drift.cycle import Cycle
 from exporters.drift.layout import Layout, Row, layout, read_layout
-from exporters.drift.prometheus import Prometheus
+from exporters.drift.prometheus import Prometheus, PrometheusError, prometheus_of
 from exporters.drift.reference import UnknownModelError, resolve_model
 from exporters.drift.report import moment_text, read_moment, render_text, report
 from exporters.drift.window import Counts, Span, read_counts
@@ -39,7 +39,6 @@ __all__ = [
     "add_evaluate",
     "add_prometheus_argument",
     "duration",
-    "prometheus_of",
     "url",
 ]
 
@@ -82,11 +81,6 @@ def add_prometheus_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def prometheus_of(spec: Spec, address: str | None) -> Prometheus:
-    """The Prometheus of models.yaml, or the one at another address."""
-    return Prometheus(address or f"http://{spec.stack.prometheus}")
-
-
 def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command that evaluates once."""
     parser = commands.add_parser(
@@ -118,7 +112,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             evaluation = Cycle(spec, whole).evaluate(prometheus.query_raw, at)
     except UnknownModelError as error:
         return _bad(f"{options.models}: {error}")
-    except (ProblemsError, ProfileError) as error:
+    except (ProblemsError, ProfileError, PrometheusError) as error:
         return _bad(str(error))
     reports = [report(evaluation, number) for number in range(len(whole.models))]
     if options.format == "json":
@@ -179,7 +173,7 @@ def _baseline(options: argparse.Namespace) -> int:
         write_profile(frozen, out)
     except UnknownModelError as error:
         return _bad(f"{options.models}: {error}")
-    except (ProblemsError, ProfileError) as error:
+    except (ProblemsError, ProfileError, PrometheusError) as error:
         return _bad(str(error))
     except UnansweredError as error:
         sys.stderr.write(f"{error}\n")

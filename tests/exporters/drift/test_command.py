@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterator
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from contract import catalog
 from contract.profile import read_profile
 from exporters.drift.__main__ import main
 from exporters.drift.statistics import Sides, psi
-from tests.exporters.drift.counting import EDGES, Bins, category, numeric, write_models
-from tests.exporters.drift.history import STEP, openmetrics, remembering
+from tests.exporters.drift.counting import Bins, numeric, write_models
+from tests.exporters.drift.history import AFTER, PROFILES, TRAINED, exposition, remembering
 from tests.processes import free_port
-
-NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
-TRAINED = (0, 400, 300, 300, 0)
-BEFORE, AFTER = (0, 40, 30, 30, 0), (0, 10, 20, 60, 10)
-"""What is counted each minute, before noon and from noon on."""
-
-PROFILES: dict[str, dict[str, Bins]] = {
-    "m": {"age": numeric(*TRAINED), "city": category({"Oslo": 600, "Rome": 400})},
-}
-
-
-def _exposition() -> str:
-    """From nine in the morning to three in the afternoon."""
-    steps = 6 * 3600 // STEP
-    labels = 'model_name="m",model_version="1",feature_name='
-    buckets: dict[str, list[float]] = {}
-    for column, edge in enumerate((*EDGES, float("inf"))):
-        text = "+Inf" if edge == float("inf") else repr(edge)
-        name = f'{catalog.FEATURE_VALUE.bucket}{{{labels}"age",le="{text}"}}'
-        below = [list(accumulate(counts))[column] for counts in (BEFORE, AFTER)]
-        buckets[name] = [below[number >= steps // 2] for number in range(steps)]
-    categories = {
-        f'{catalog.FEATURE_CATEGORY.name}{{{labels}"city",category="{city}"}}': [count] * steps
-        for city, count in (("Oslo", 60.0), ("Rome", 40.0), ("other", 0.0))
-    }
-    start = NOON.timestamp() - 3 * 3600
-    parts = [
-        openmetrics(buckets, start, family=catalog.FEATURE_VALUE.bucket),
-        openmetrics(categories, start, family=catalog.FEATURE_CATEGORY.name),
-    ]
-    return "\n".join(parts)
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with remembering(tmp_path_factory.mktemp("past"), _exposition()) as url:
-        yield url
+    with remembering(tmp_path_factory.mktemp("past"), exposition()) as address:
+        yield f"http://{address}"
 
 
 def _run(*arguments: object) -> int:
