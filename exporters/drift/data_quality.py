@@ -2,7 +2,7 @@
 
 A check fails where its share is above what models.yaml allows by more than chance: where even the
 lower end of Wilson's interval is. Every feature is checked at every evaluation, so chance here is
-1 in 2,000.
+about 1 in 1,000 for what is just allowed, and nothing for what is well within.
 """
 
 from __future__ import annotations
