@@ -7,6 +7,7 @@ from generator.dashboards.fleet import render_fleet
 from generator.dashboards.gpu import render_gpu
 from generator.dashboards.model import render_model
 from generator.dashboards.provisioning import render_provisioning
+from generator.dashboards.quality import render_quality
 from generator.dashboards.stack import render_stack
 
 __all__ = ["render_dashboards"]
@@ -19,6 +20,7 @@ def render_dashboards(spec: Spec) -> dict[str, str]:
         "fleet": render_fleet(spec),
         "gpu": render_gpu(spec),
         "model": render_model(spec),
+        "quality": render_quality(spec),
         "stack": render_stack(spec),
     }
     return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {

@@ -6,26 +6,24 @@ from typing import Final
 
 from contract import catalog
 from contract.spec import Spec
+from generator.dashboards import drift
 from generator.dashboards.alerting import alert_table
 from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import (
     Query,
     Tile,
-    bar_gauge,
     heatmap,
     stat,
     state_timeline,
     time_series,
 )
-from generator.dashboards.shell import render, variable
-from generator.dashboards.tables import Column, matrix, table
-from generator.queries import marks, model, selection
+from generator.dashboards.shell import model_variables, render
+from generator.queries import marks, model
 
 __all__ = ["render_model"]
 
 NO_REQUESTS: Final = "No requests in the last 5 minutes"
-NO_PROFILE: Final = "No data: the model has no reference profile, or drift is not evaluated yet"
 UP: Final = {"0": ("down", "red"), "1": ("up", "green")}
 STATUS_COLOURS: Final = {"success": "green", "error": "red", "rejected": "orange"}
 
@@ -36,11 +34,7 @@ def render_model(spec: Spec) -> str:
         uid="ml-model",
         title="ML model",
         description="One version of one model: is it broken, and why?",
-        variables=[
-            variable("team", "Team", selection.teams_variable(), many=True),
-            variable("model", "Model", selection.models_variable()),
-            variable("version", "Version", selection.versions_variable(), newest_first=True),
-        ],
+        variables=model_variables(),
         marks=marks.of_model(),
         rows=[
             Row(1, "Is it broken?", (*_numbers(), *_alerts(spec))),
@@ -206,63 +200,9 @@ def _latency() -> tuple[Tile, ...]:
 
 def _features() -> tuple[Tile, ...]:
     return (
-        time_series(
-            "Which features moved, and since when?",
-            "Distance of the values over the drift window from those of training, for the 5 "
-            "features that moved furthest. A feature has drifted above both the threshold and "
-            "its noise floor, the score that sampling alone rarely exceeds.",
-            Query(model.top_drift_scores(), "{{feature_name}}"),
-            Query(model.drift_threshold("warning"), "warning"),
-            Query(model.drift_threshold("critical"), "critical"),
-            Query(model.worst_noise_floor(), "noise floor (highest)"),
-            unit=Unit.NONE,
-            no_data=NO_PROFILE,
-            overrides=[
-                dashed("^warning$", "yellow"),
-                dashed("^critical$", "red"),
-                dashed("^noise floor", "text"),
-            ],
-        ),
-        bar_gauge(
-            "How near to drift is each feature?",
-            "The score as a share of what counts as drift: the warning threshold, or the noise "
-            "floor where that is higher. Above 100% the feature has drifted.",
-            Query(model.top_drift_of_limit(), "{{feature_name}}", instant=True),
-            unit=Unit.RATIO,
-            no_data=NO_PROFILE,
-            steps=Steps(at=((0.8, "yellow"), (1, "orange"))),
-            top=2,
-        ),
-        table(
-            "Every feature",
-            "Score, noise floor and values counted are of the drift window; missing and invalid "
-            "are shares of the requests of the last minutes.",
-            Query(model.drift_of_limit()),
-            Query(model.drift_score()),
-            Query(model.noise_floor()),
-            Query(model.feature_samples()),
-            Query(model.feature_missing()),
-            Query(model.feature_invalid()),
-            columns=[
-                Column(source="feature_name", title="Feature"),
-                Column(
-                    source="A",
-                    title="Score, of limit",
-                    unit=Unit.RATIO,
-                    decimals=0,
-                    steps=Steps(at=((0.8, "yellow"), (1, "orange"))),
-                ),
-                Column(source="B", title="Score", decimals=3),
-                Column(source="C", title="Noise floor", decimals=3),
-                Column(source="D", title="Values", unit=Unit.COUNT),
-                Column(source="E", title="Missing", unit=Unit.RATIO, decimals=1),
-                Column(source="F", title="Invalid", unit=Unit.RATIO, decimals=1),
-            ],
-            sort="Score, of limit",
-            no_data=NO_PROFILE,
-            width=12,
-            height=9,
-        ),
+        drift.scores(),
+        drift.nearness(),
+        drift.feature_table(),
         time_series(
             "Are features missing or invalid?",
             "Share of requests in which a feature was absent, null or NaN, and in which it had a "
@@ -330,17 +270,7 @@ def _outcomes() -> tuple[Tile, ...]:
             top=1,
             width=6,
         ),
-        matrix(
-            "Which classes does it confuse?",
-            "Labelled predictions of the time range: a row for each predicted class, a column "
-            "for each actual one.",
-            Query(model.confusion()),
-            rows="predicted_class",
-            columns="actual_class",
-            corner="predicted ↓ actual →",
-            no_data="No data: a regressor, or no labels in the time range",
-            width=6,
-        ),
+        drift.confusion(),
         time_series(
             "How far off is it?",
             "Error of labelled predictions of the last hour, in the unit of the prediction. A "

@@ -85,11 +85,16 @@ def time_series(
     stacked: bool = False,
     share: bool = False,
     top: float | None = None,
+    whole_axis: bool = True,
     overrides: Sequence[Override] = (),
     width: int = 12,
     height: int = 8,
 ) -> Tile:
-    """Lines over time, their axis from 0; `share` stacks them to 100%, `top` ends the axis."""
+    """Lines over time; `share` stacks them to 100%, `top` ends the axis.
+
+    The axis begins at 0; without `whole_axis` it spans what there is, for values whose changes are
+    small beside their size or that may be negative.
+    """
     stacking = "percent" if share else "normal" if stacked else "none"
     panel = grafana.TimeSeries(
         title=title,
@@ -106,7 +111,9 @@ def time_series(
         legendCalcs=["lastNotNull", "max"],
         extraJson={
             "fieldConfig": {
-                "defaults": defaults(unit, no_data, min=0) | ({} if top is None else {"max": top}),
+                "defaults": defaults(unit, no_data)
+                | ({"min": 0} if whole_axis else {})
+                | ({} if top is None else {"max": top}),
             }
         },
     )

@@ -10,9 +10,18 @@ from grafanalib import core as grafana
 from generator.dashboards.finish import finish
 from generator.dashboards.layout import Row, place
 from generator.dashboards.tables import Link
+from generator.queries import selection
 from generator.queries.marks import Marks
 
-__all__ = ["TAG", "link_to_model", "render", "variable"]
+__all__ = [
+    "TAG",
+    "link_here",
+    "link_to_feature",
+    "link_to_model",
+    "model_variables",
+    "render",
+    "variable",
+]
 
 TAG: Final = "ml-observability"
 """Dashboards with this tag are linked to each other."""
@@ -44,6 +53,28 @@ def link_to_model(name: str, version: str, *, keep_team: bool = True) -> Link:
         f"/d/ml-model?${{datasource:queryparam}}{team}&${{__url_time_range}}"
         f'&var-model=${{__data.fields["{name}"]}}&var-version=${{__data.fields["{version}"]}}',
     )
+
+
+def link_to_feature(column: str) -> Link:
+    """Quality and drift for a feature of the chosen model; `column` is the title of its column."""
+    return link_here("ml-quality", "Compare its values with the reference", "feature", column)
+
+
+def link_here(uid: str, title: str, name: str, column: str) -> Link:
+    """A dashboard of one model, the chosen one, with the variable `name` as the row has it."""
+    kept = "&".join(f"${{{one}:queryparam}}" for one in ("datasource", "team", "model", "version"))
+    return Link(
+        title, f'/d/{uid}?{kept}&${{__url_time_range}}&var-{name}=${{__data.fields["{column}"]}}'
+    )
+
+
+def model_variables() -> list[Any]:
+    """What chooses one version of one model, the same on every dashboard of one."""
+    return [
+        variable("team", "Team", selection.teams_variable(), many=True),
+        variable("model", "Model", selection.models_variable()),
+        variable("version", "Version", selection.versions_variable(), newest_first=True),
+    ]
 
 
 def variable(

@@ -38,6 +38,8 @@ class Column:
     link: Link | None = None
     colours: Mapping[str, str] | None = None
     """Background by value, for labels such as the severity."""
+    bar: str = ""
+    """Draw the value as a bar of that colour, beside its number."""
 
     def field(self, queries: int) -> str:
         """What Grafana calls the column before it is renamed, in a table of so many queries."""
@@ -62,6 +64,12 @@ class Column:
             )
         if self.steps is not PLAIN:
             properties["thresholds"] = self.steps.quiet().to_json()
+        if self.bar:
+            properties |= {
+                "min": 0,
+                "color": {"mode": "fixed", "fixedColor": self.bar},
+                "custom.cellOptions": {"type": "gauge", "mode": "basic"},
+            }
         if self.colours or self.steps is not PLAIN:
             properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         return by_name(self.title, **properties)
@@ -74,10 +82,11 @@ def table(
     columns: Sequence[Column],
     no_data: str,
     sort: str,
+    ascending: bool = False,
     width: int = 24,
     height: int = 8,
 ) -> Tile:
-    """One row for each set of labels, one column for each of `columns`; `sort` descends.
+    """One row for each set of labels, one column for each of `columns`, ordered by `sort`.
 
     All queries must give the same labels: rows are merged where all of them agree.
     """
@@ -106,7 +115,7 @@ def table(
         no_data,
         transformations,
         overrides=[column.override() for column in columns],
-        sortBy=[grafana.TableSortByField(displayName=sort, desc=True)],
+        sortBy=[grafana.TableSortByField(displayName=sort, desc=not ascending)],
     )
     return Tile(panel, width, height)
 
@@ -119,13 +128,15 @@ def matrix(
     rows: str,
     columns: str,
     corner: str,
+    unit: Unit,
     no_data: str,
     width: int = 12,
     height: int = 8,
 ) -> Tile:
     """A table of one label against another, such as predicted against actual classes.
 
-    `corner` stands above the rows and beside the columns and says which is which.
+    `corner` stands above the rows and beside the columns and says which is which. The higher the
+    value the darker its cell.
     """
     transformations = [
         {
@@ -152,6 +163,14 @@ def matrix(
         [query],
         no_data,
         transformations,
+        looks={
+            "unit": unit.value,
+            "decimals": 0,
+            "min": 0,
+            "color": {"mode": "continuous-blues"},
+            "custom": {"cellOptions": {"type": "color-background", "mode": "basic"}},
+        },
+        overrides=[by_name(corner, **{"custom.cellOptions": {"type": "auto"}})],
         sortBy=[grafana.TableSortByField(displayName=corner, desc=False)],
     )
     return Tile(panel, width, height)
@@ -163,6 +182,7 @@ def _table(
     queries: Sequence[Query],
     no_data: str,
     transformations: list[dict[str, Any]],
+    looks: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Any:
     instant = [replace(query, instant=True) for query in queries]
@@ -173,6 +193,6 @@ def _table(
         transformations=transformations,
         filterable=True,
         unit=Unit.NONE.value,
-        extraJson={"fieldConfig": {"defaults": defaults(Unit.NONE, no_data)}},
+        extraJson={"fieldConfig": {"defaults": defaults(Unit.NONE, no_data) | dict(looks or {})}},
         **more,
     )

@@ -20,6 +20,9 @@ CHOICES: Mapping[str, str] = {
     "$version": "1.0.0",
     "$machine": ".*",
     "$gpu": ".*",
+    "$metric": "accuracy",
+    "$window": "1h",
+    "$feature": "age",
 }
 """One choice for every variable, and what Grafana itself puts in."""
 
