@@ -37,7 +37,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-__all__ = ["RESULTS", "Case", "Side", "Started", "require", "run", "started", "stay_on"]
+__all__ = ["RESULTS", "Case", "Side", "Started", "machine", "require", "run", "started", "stay_on"]
 
 RESULTS: Final = Path(__file__).parent / "results"
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -188,7 +188,7 @@ def _keep(
     result = {
         "name": name,
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "machine": _machine(),
+        "machine": machine(),
         "load": load,
         "versions": {package: _version(package) for package in sorted(packages)},
         "notes": dict(notes),
@@ -211,7 +211,8 @@ def _keep(
     print(f"kept {path.relative_to(ROOT)}")
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
     model = ""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
