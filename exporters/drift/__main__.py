@@ -132,6 +132,12 @@ def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--version", metavar="V", help="the model's version (default: its last in models.yaml)")
     add("--prediction", metavar="COLUMN", help="the column that holds the model's predictions")
     add("--confidence", metavar="COLUMN", help="the column that holds its confidence, 0 to 1")
+    add(
+        "--logged",
+        action="store_true",
+        help="the data are what `python -m exporters.sidecar export` wrote: which columns are "
+        "features, prediction, confidence and label is known",
+    )
     add("--label", metavar="COLUMN", help="the column that holds the true label; left out")
     add(
         "--exclude",
@@ -180,6 +186,7 @@ def _profile(options: argparse.Namespace) -> int:
                 categories=tuple(options.category),
             ),
             bins=options.bins,
+            logged=options.logged,
         )
         out: Path = options.out or _default_out(spec, model, options.model)
         write_profile(profile, out)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Table", "TableError", "read_table"]
+__all__ = ["Table", "TableError", "Value", "read_table"]
 
 Value = float | int | str | bool | None
 

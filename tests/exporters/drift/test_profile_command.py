@@ -179,3 +179,57 @@ def test_bad_input_is_refused_at_its_place(
     assert _profile(*arguments) == 2
     assert capsys.readouterr().err.startswith(message)
     assert not Path("ref").exists()
+
+
+LOG = (
+    "prediction_id,model_version,timestamp,status,prediction,confidence,label,label_timestamp,"
+    "age,city,feature_status\n"
+)
+LOGGED = (
+    "a,2,2026-10-01T00:00:00Z,success,1,0.9,1,2026-10-02T00:00:00Z,31,Rome,new\n"
+    "b,2,2026-10-01T00:00:01Z,success,0,0.8,,,25,Oslo,old\n"
+    "c,2,2026-10-01T00:00:02Z,error,,,,,99,Bonn,old\n"
+    "d,1,2026-10-01T00:00:03Z,success,1,0.7,,,98,Bern,old\n"
+)
+
+
+def test_an_export_of_the_prediction_log_needs_no_names_of_columns(folder: Path) -> None:
+    Path("log.csv").write_text(LOG + LOGGED)
+    assert _profile("--logged", data="log.csv") == 0
+    profile = _written()
+    assert list(profile.features) == ["age", "city", "status"]
+    assert profile.rows == 2
+    assert profile.features["city"] == CategoryBins(categories=("Oslo", "Rome"), counts=(1, 1, 0))
+    assert profile.prediction == CategoryBins(categories=("0", "1"), counts=(1, 1, 0))
+    assert profile.confidence is not None
+    assert sum(profile.confidence.counts) == 2
+
+
+def test_a_log_without_labels_and_confidences_is_a_reference_too(folder: Path) -> None:
+    Path("log.csv").write_text(LOG + "a,2,t,success,1,,,,31,Rome,new\n")
+    assert _profile("--logged", data="log.csv") == 0
+    assert _written().confidence is None
+    assert _written().calibration is None
+
+
+NOT_LOGGED = {
+    "other data": (HEADER + ROWS, "train.csv: is no export of the prediction log: no column "),
+    "only errors": (
+        LOG + "c,2,t,error,,,,,99,Bonn,x\n",
+        "has no successful prediction of version 2",
+    ),
+    "only another version": (LOG + "c,3,t,success,1,,,,99,Bonn,x\n", "prediction of version 2"),
+    "a feature that hides an output": (
+        LOG.replace("feature_status", "feature_label") + "c,2,t,success,1,,1,,99,Bonn,x\n",
+        "feature label is called like a column of the log; --exclude feature_label",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), NOT_LOGGED.values(), ids=NOT_LOGGED.keys())
+def test_what_is_no_export_is_refused(
+    folder: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("train.csv").write_text(text)
+    assert _profile("--logged") == 2
+    assert message in capsys.readouterr().err
