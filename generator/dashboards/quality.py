@@ -170,6 +170,7 @@ def _performance() -> tuple[Tile, ...]:
             ],
             sort="Worse",
             no_data=FEW_LABELS,
+            height=10,
         ),
     )
 
@@ -180,8 +181,8 @@ def _errors() -> tuple[Tile, ...]:
         bar_gauge(
             "Do its scores mean what they say?",
             "Of the labelled predictions of the time range with a score within a tenth, the share "
-            "that was positive. A calibrated model's bars are as long as their names say. Positive "
-            "is the class whose scores are higher.",
+            "that was positive; a tenth with fewer than 10 is left out. A calibrated model's bars "
+            "are as long as their names say. Positive is the class whose scores are higher.",
             Query(quality.calibration(), "{{score}}", instant=True),
             unit=Unit.RATIO,
             no_data="No data: only a binary classifier with labels has scores to hold against them",

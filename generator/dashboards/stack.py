@@ -72,7 +72,7 @@ def _numbers() -> tuple[Tile, ...]:
             no_data="No exporter is scraped",
             steps=Steps(at=((1, "green"),), base="red"),
             mappings=REFUSED,
-            width=3,
+            width=4,
         ),
         stat(
             "Rules that failed",
@@ -112,7 +112,7 @@ def _numbers() -> tuple[Tile, ...]:
             unit=Unit.SECONDS,
             decimals=0,
             no_data="No model has a profile",
-            width=4,
+            width=3,
         ),
     )
 

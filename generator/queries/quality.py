@@ -46,6 +46,8 @@ __all__ = [
 _METRIC: Final = 'metric="$metric"'
 _WINDOW: Final = 'window="$window"'
 _FEATURE: Final = 'feature_name="$feature"'
+_FEW: Final = 10
+"""Labelled predictions below which a share of them says nothing."""
 _BINS: Final = "by (bin, values, above, upto)"
 
 
@@ -164,7 +166,7 @@ def calibration() -> str:
 
 def _positives(tenth: int) -> str:
     inside = _up_to(tenth + 1) + (f" - {_up_to(tenth)}" if tenth else "")
-    share = f"({inside}) / on () group_left () (sum({inside}) > 0)"
+    share = f"({inside}) / on () group_left () (sum({inside}) >= {_FEW})"
     return f'label_replace({share}, "score", "{tenth * 10}% to {tenth * 10 + 10}%", "", "")'
 
 

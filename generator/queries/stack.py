@@ -138,7 +138,8 @@ def collection_success() -> str:
 
 def collection_age() -> str:
     """Seconds since it last collected."""
-    return f"max {_BY_EXPORTER} (time() - {catalog.EXPORTER_COLLECTION_TIMESTAMP})"
+    age = f"clamp_min(time() - {catalog.EXPORTER_COLLECTION_TIMESTAMP}, 0)"
+    return f"max {_BY_EXPORTER} ({age})"
 
 
 def collection_duration() -> str:
