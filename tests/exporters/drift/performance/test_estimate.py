@@ -79,7 +79,9 @@ def test_estimates_are_near_what_labels_would_say(mean: float, sureness: float) 
     window = shifted(2, 20_000, mean, sureness=sureness)
     found = estimate(confidences(window, ("no", "yes")), chances)
     for name, value in truth(window).items():
-        assert found[name].value == pytest.approx(value, abs=0.035), name
+        # Scores that gather at one end of a bin are a little surer, or less so, than the bin was.
+        assert found[name].value == pytest.approx(value, abs=0.06), name
+        assert found[name].lower - 0.01 < value < found[name].upper + 0.01, name
 
 
 def test_the_interval_holds_what_labels_say() -> None:
