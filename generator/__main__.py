@@ -13,6 +13,7 @@ from typing import Final
 
 from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
+from generator.estimate import estimate, refuse_beyond_limit
 from generator.outputs import PARTS, render, verify
 from generator.schema import render_schema
 from generator.verify import VerificationError
@@ -39,11 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def render_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → write."""
     spec = read_spec_by(options)
+    cost = estimate(spec)
+    refuse_beyond_limit(cost, spec, options.models)
     files = render(spec, options.only or tuple(PARTS), out=options.out)
     with stage(options.out, files) as staged:
         verify(staged)
         changes = replace(options.out, staged, files)
-    print(_summary(len(files), changes))
+    print("\n".join([_summary(len(files), changes), *cost.lines()]))
     return 0
 
 

@@ -33,11 +33,15 @@ def _base_url(value: object) -> str:
 class PrometheusAccess(Section):
     """How the drift collector asks Prometheus, or what answers its query API in its place."""
 
-    url: Annotated[str, BeforeValidator(_base_url)] | None = None
+    url: Annotated[str, BeforeValidator(_base_url)] | None = Field(
+        default=None, examples=["https://metrics.example.com/prometheus"]
+    )
     """Where it answers, if not at stack.prometheus by plain HTTP."""
     ca: ExistingFile | None = None
     """Who signed its certificate (PEM), where the system does not know them."""
-    username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")] | None = None
+    username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")] | None = Field(
+        default=None, examples=["drift"]
+    )
     """For basic authentication."""
     password_file: ExistingFile | None = None
     """The file that holds the password."""

@@ -1,0 +1,153 @@
+"""What the stack will cost: series in Prometheus and samples per second, before anything runs.
+
+The estimate is of a model whose every figure is there: labels arrive, each class occurs. It counts
+what the catalog and the recorded series say of a model by their labels, and is held against a real
+Prometheus in tests/generator/test_estimate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contract.alerts import thresholds
+from contract.catalog import METRICS, Exporter
+from contract.document import read_document
+from contract.problems import ProblemsError
+from contract.runtimes import SIDECAR
+from contract.spec import Spec
+from generator.queries.recorded import Recorded
+from generator.rules.recording import RULES
+from generator.series import Shape, recorded_series, series_of
+
+__all__ = ["Cost", "Estimate", "estimate", "refuse_beyond_limit"]
+
+RUNTIME_SERIES: Final = 500
+"""Series of a target that is not ours, for each model on it: vLLM has about 300, Triton 50."""
+GPU_SERIES: Final = 350
+"""Series of one GPU with two models on it, as an H100 tells."""
+STACK_SERIES: Final = 1_200
+"""What Prometheus, Alertmanager and the exporters tell of themselves."""
+MOST: Final = 5
+"""Models that are named as the most expensive ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Series, and samples that they take each second."""
+
+    series: float = 0
+    samples: float = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.series + other.series, self.samples + other.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The cost of all parts by their names, and of models by name and version."""
+
+    parts: Mapping[str, Cost]
+    models: Mapping[tuple[str, str], Cost]
+
+    @property
+    def total(self) -> Cost:
+        """Everything."""
+        return sum(self.parts.values(), Cost())
+
+    def lines(self) -> list[str]:
+        """The estimate as `render` prints it."""
+        parts = ", ".join(f"{name} {cost.series:,.0f}" for name, cost in self.parts.items())
+        total = self.total
+        head = f"About {total.series:,.0f} series, {total.samples:,.0f} samples a second: {parts}."
+        return [head, f"Of models: {_most(self.models)}."]
+
+
+def estimate(spec: Spec) -> Estimate:
+    """What Prometheus will hold and take in, with everything that models.yaml turns on."""
+    models: dict[tuple[str, str], Cost] = {}
+    parts = {part: Cost() for part in ("sidecar", "runtimes", "drift", "recorded")}
+    counts = _promised(spec)
+    for model in spec.models:
+        shape = Shape.of(model, spec, counts.get(model.key, 0))
+        for part, cost in _of_model(shape, spec).items():
+            parts[part] += cost
+            models[model.key] = models.get(model.key, Cost()) + cost
+    gpus = (spec.gpu.expected or 1) * len(spec.stack.gpu)
+    parts["gpu"] = _scraped(gpus * GPU_SERIES, spec)
+    of_gpus = [rule for rule in RULES if {"gpu_id", "model_name"} & set(rule.labels) == {"gpu_id"}]
+    parts["recorded"] += Cost(
+        gpus * len(of_gpus),
+        gpus * sum(1 / _interval(rule, spec) for rule in of_gpus),
+    )
+    parts["the stack itself"] = _scraped(STACK_SERIES, spec)
+    return Estimate({name: cost for name, cost in parts.items() if cost.series}, models)
+
+
+def refuse_beyond_limit(found: Estimate, spec: Spec, path: Path) -> None:
+    """Raise ProblemsError, at its place in models.yaml, where `limits.series` is not enough."""
+    limit, series = spec.limits.series, found.total.series
+    if series <= limit:
+        return
+    _, document = read_document(path)
+    document.problem(
+        ("limits", "series"),
+        f"about {series:,.0f} series are more than {limit:,} (limits.series); "
+        f"of models: {_most(found.models)}",
+        "leave features out of profiles, give them fewer bins, take models out; or raise the "
+        f"limit where Prometheus has about {series * 4 / 2**20:,.0f} GiB of memory",
+    )
+    raise ProblemsError(document.problems)
+
+
+def _most(models: Mapping[tuple[str, str], Cost]) -> str:
+    ordered = sorted(models.items(), key=lambda item: (-item[1].series, item[0]))
+    shown = [f"{' '.join(key)} {cost.series:,.0f}" for key, cost in ordered[:MOST]]
+    rest = sum(cost.series for _, cost in ordered[MOST:])
+    return ", ".join([*shown, f"{len(ordered) - MOST} others {rest:,.0f}"] if rest else shown)
+
+
+def _promised(spec: Spec) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for threshold in thresholds(spec):
+        key = (threshold.model_name, threshold.model_version)
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+# One model
+
+
+def _of_model(shape: Shape, spec: Spec) -> dict[str, Cost]:
+    by_exporter = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0}
+    for metric in METRICS:
+        if metric.exporter in by_exporter and "model_name" in metric.labels:
+            by_exporter[metric.exporter] += series_of(metric, shape)
+    sidecars = by_exporter[Exporter.SIDECAR] * shape.replicas
+    foreign = 0 if shape.model.serving.runtime == SIDECAR else len(shape.model.serving.targets)
+    recorded = Cost()
+    for rule in RULES:
+        if "model_name" in rule.labels:
+            recorded += _recorded(rule, shape, spec)
+    return {
+        "sidecar": _scraped(sidecars, spec),
+        "runtimes": _scraped(foreign * RUNTIME_SERIES, spec),
+        "drift": _scraped(by_exporter[Exporter.DRIFT], spec),
+        "recorded": recorded,
+    }
+
+
+def _scraped(series: float, spec: Spec) -> Cost:
+    return Cost(series, series / spec.clock(spec.stack.scrape_interval).seconds)
+
+
+def _recorded(rule: Recorded, shape: Shape, spec: Spec) -> Cost:
+    series = recorded_series(rule, shape)
+    return Cost(series, series / _interval(rule, spec))
+
+
+def _interval(rule: Recorded, spec: Spec) -> float:
+    usual = spec.clock(spec.stack.evaluation_interval)
+    return (rule.group.interval(spec) or usual).seconds
