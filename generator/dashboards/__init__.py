@@ -6,6 +6,7 @@ from contract.spec import Spec
 from generator.dashboards.data_quality import render_data_quality
 from generator.dashboards.fleet import render_fleet
 from generator.dashboards.gpu import render_gpu
+from generator.dashboards.llm import render_llm
 from generator.dashboards.model import render_model
 from generator.dashboards.provisioning import render_provisioning
 from generator.dashboards.quality import render_quality
@@ -21,6 +22,7 @@ def render_dashboards(spec: Spec) -> dict[str, str]:
         "data_quality": render_data_quality(spec),
         "fleet": render_fleet(spec),
         "gpu": render_gpu(spec),
+        "llm": render_llm(spec),
         "model": render_model(spec),
         "quality": render_quality(spec),
         "stack": render_stack(spec),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contract.spec import Spec
+from generator.dashboards import traffic
 from generator.dashboards.field import Steps, Unit, by_name
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
@@ -174,12 +175,5 @@ def _requests() -> tuple[Tile, ...]:
             unit=Unit.RATIO,
             no_data="No data: no requests",
         ),
-        time_series(
-            "How many requests, and how do they end?",
-            "Requests per second by status.",
-            Query(model.requests_by_status(), "{{status}}"),
-            unit=Unit.PER_SECOND,
-            no_data="No data: no sidecar knows this version",
-            stacked=True,
-        ),
+        traffic.by_status(),
     )

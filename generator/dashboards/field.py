@@ -17,6 +17,7 @@ __all__ = [
     "dashed",
     "mapping",
     "of_limit",
+    "on_the_right",
 ]
 
 Override = dict[str, Any]
@@ -105,6 +106,11 @@ def dashed(pattern: str, colour: str) -> Override:
             "custom.stacking": {"mode": "none", "group": "limit"},
         },
     )
+
+
+def on_the_right(pattern: str, unit: Unit) -> Override:
+    """Series of another unit have the axis at the right to themselves."""
+    return by_regex(pattern, unit=unit.value, **{"custom.axisPlacement": "right"})
 
 
 def _override(matcher: str, options: str, properties: Mapping[str, Any]) -> Override:

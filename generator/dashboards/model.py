@@ -6,9 +6,9 @@ from typing import Final
 
 from contract import catalog
 from contract.spec import Spec
-from generator.dashboards import drift
+from generator.dashboards import drift, traffic
 from generator.dashboards.alerting import alert_table
-from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
+from generator.dashboards.field import Steps, Unit, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import (
     Query,
@@ -25,7 +25,6 @@ __all__ = ["render_model"]
 
 NO_REQUESTS: Final = "No requests in the last 5 minutes"
 UP: Final = {"0": ("down", "red"), "1": ("up", "green")}
-STATUS_COLOURS: Final = {"success": "green", "error": "red", "rejected": "orange"}
 
 
 def render_model(spec: Spec) -> str:
@@ -135,19 +134,7 @@ def _alerts(spec: Spec) -> tuple[Tile, ...]:
 
 def _traffic() -> tuple[Tile, ...]:
     return (
-        time_series(
-            "How many requests, and how do they end?",
-            "Requests per second by status. Rejected ones were refused by the model server, "
-            "errors are the model's.",
-            Query(model.requests_by_status(), "{{status}}"),
-            unit=Unit.PER_SECOND,
-            no_data="No data: no sidecar knows this version",
-            stacked=True,
-            overrides=[
-                by_name(status, color={"mode": "fixed", "fixedColor": colour})
-                for status, colour in STATUS_COLOURS.items()
-            ],
-        ),
+        traffic.by_status(),
         time_series(
             "Are too many failing?",
             "Share of requests that failed over 5 minutes, and the threshold of HighErrorRatio.",

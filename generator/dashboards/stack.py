@@ -6,7 +6,7 @@ from typing import Final
 
 from contract.spec import Spec
 from generator.dashboards.alerting import alert_table
-from generator.dashboards.field import OF_LIMIT, Override, Steps, Unit, by_name, by_regex
+from generator.dashboards.field import OF_LIMIT, Override, Steps, Unit, by_name, on_the_right
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
 from generator.dashboards.shell import render
@@ -213,7 +213,7 @@ def _events() -> tuple[Tile, ...]:
             Query(stack.log_bytes(), "size of {{instance}}"),
             unit=Unit.COUNT,
             no_data=NO_SIDECAR,
-            overrides=[_right("^size", Unit.BYTES)],
+            overrides=[on_the_right("^size", Unit.BYTES)],
             width=6,
         ),
     )
@@ -237,7 +237,7 @@ def _prometheus() -> tuple[Tile, ...]:
             Query(stack.head_series(), "series"),
             unit=Unit.COUNT,
             no_data=NO_SELF_SCRAPE,
-            overrides=[_right("^series$", Unit.COUNT)],
+            overrides=[on_the_right("^series$", Unit.COUNT)],
             width=8,
         ),
         time_series(
@@ -331,7 +331,3 @@ def _cost() -> tuple[Tile, ...]:
 
 def _colour(name: str, colour: str) -> Override:
     return by_name(name, color={"mode": "fixed", "fixedColor": colour})
-
-
-def _right(pattern: str, unit: Unit) -> Override:
-    return by_regex(pattern, unit=unit.value, **{"custom.axisPlacement": "right"})

@@ -15,11 +15,15 @@ from contract.read import read_spec
 from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
+from generator.queries.recorded_serving import LLM_RECORDED
 from generator.queries.stack import FOREIGN
-from generator.rules.recording import RULES as RECORDED
+from generator.rules.recording import RULES
 from tests.generator.panels import with_choices
 from tests.generator.rendered import ASKED, Json, each_dashboard, each_panel, rendered
 from tests.processes import ROOT
+
+RECORDED = (*RULES, *LLM_RECORDED)
+"""What runtimes of LLMs fill has no rule while no model runs on one."""
 
 MADE_BY_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up", *FOREIGN}
 GROUPING = re.compile(
@@ -45,6 +49,7 @@ def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
         "grafana/generated/dashboards/data_quality.json",
         "grafana/generated/dashboards/fleet.json",
         "grafana/generated/dashboards/gpu.json",
+        "grafana/generated/dashboards/llm.json",
         "grafana/generated/dashboards/model.json",
         "grafana/generated/dashboards/quality.json",
         "grafana/generated/dashboards/stack.json",
