@@ -33,6 +33,7 @@ from exporters.sidecar.labels import Labelled
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.log.batch import Group, LabelBatch, PredictionBatch, make_keys
 from exporters.sidecar.log.sqlite import SqliteLog
+from exporters.sidecar.log.work import Part
 from tests.processes import free_port
 
 COMMIT: Final = 1_000
@@ -115,7 +116,7 @@ class _Ours:
             began = time.perf_counter()
             for part in events:
                 entries = self._known.entries_of(part, 1.0)
-                log.commit(Group(1.0, [PredictionBatch(0, entries, part)]))
+                log.commit(Group(1.0, [PredictionBatch(0, entries, [Part(0, part)])]))
             return WRITTEN / (time.perf_counter() - began)
 
     def join(self, *, durable: bool) -> float:
@@ -125,7 +126,7 @@ class _Ours:
         with self._log() as log:
             for start in range(0, LABELS, 50_000):
                 part = entries[start : start + 50_000]
-                log.commit(Group(1.0, [PredictionBatch(0, part, [event] * len(part))]))
+                log.commit(Group(1.0, [PredictionBatch(0, part, [Part(0, [event] * len(part))])]))
             ids = [f"id-{number}" for number in range(LABELS)]
             random.Random(2).shuffle(ids)
             labels = self._known.label_entries([Label("fraud", "good")], 2.0).repeat(LABELS)

@@ -170,10 +170,16 @@ def _served(model: Model) -> object:
     )
 
 
+GARBAGE: Final = 100_000, 20, 20
+"""When to look for garbage, see gc.set_threshold: a batch leaves some hundred objects, and none of
+them in a circle, so that looking at every few batches finds nothing and takes a quarter longer."""
+
+
 def _settle_memory() -> None:
     """Keep the collector of garbage from going through all series again and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -30,7 +30,18 @@ from exporters.sidecar.event import (
 )
 from exporters.sidecar.shape import Shape
 
-__all__ = ["BodyError", "Decoded", "Reader", "check_number", "shown"]
+__all__ = [
+    "LINES",
+    "LIST",
+    "STREAM",
+    "TABLE",
+    "Body",
+    "BodyError",
+    "Decoded",
+    "Reader",
+    "check_number",
+    "shown",
+]
 
 MAX_PROBLEMS: Final = 10
 """Problems of one event, and of one field, that are looked for."""
@@ -53,6 +64,17 @@ _MODEL: Final = re.compile(rb'"model_name"\s*:\s*"([^"\\]*)"')
 _MODEL_WITHIN: Final = 4096
 
 
+LIST, LINES, TABLE, STREAM = range(4)
+"""Forms of a body: a JSON list, NDJSON, JSON by column, an Arrow stream."""
+
+
+class Body(NamedTuple):
+    """What arrived, to be read again later."""
+
+    form: int
+    content: bytes
+
+
 class BodyError(ValueError):
     """A body of which nothing can be taken."""
 
@@ -71,6 +93,8 @@ class Decoded(Generic[T]):
     ignored: Counter[str] = field(default_factory=Counter)
     """Fields that no event has, by name."""
     single: bool = False
+    body: Body | None = None
+    """The body itself, where it holds these events and nothing else."""
 
 
 class Reader(Generic[T]):
@@ -164,13 +188,13 @@ class Reader(Generic[T]):
         """The body in one typed decode, when all of it is right."""
         one, many = self._decoders(shape)
         if lines:
-            events = one.decode_lines(body)
+            events, form = one.decode_lines(body), LINES
         elif _is_list(body):
-            events = many.decode(body)
+            events, form = many.decode(body), LIST
         else:
             return Decoded([one.decode(body)], range(1), single=True)
         check_number(len(events), self.limits)
-        return Decoded(events, range(len(events)))
+        return Decoded(events, range(len(events)), body=Body(form, body))
 
     def _sort(
         self, pieces: Sequence[bytes | msgspec.Raw], shape: Shape | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.spec import Limits
-from exporters.sidecar.body import BodyError, Decoded, Reader, check_number
-from exporters.sidecar.counts import Rows
-from exporters.sidecar.event import MAX_MAGNITUDE, STATUSES, Event
+from exporters.sidecar.body import Body, BodyError, Decoded, Reader, check_number
+from exporters.sidecar.event import MAX_ID, MAX_MAGNITUDE, STATUSES, Event
 from exporters.sidecar.layout import Layout
+from exporters.sidecar.rows import PLACES, Rows, count_statuses
 
-__all__ = ["Batch", "Column", "Table", "read_json_table", "read_table"]
+__all__ = ["Batch", "Column", "Table", "read_json_table", "read_table", "rows_of"]
 
 simdjson: Any = None
 with contextlib.suppress(ImportError):  # msgspec reads columns, too, in twice the time
@@ -35,15 +35,16 @@ FindLayout = Callable[[str, str | None], Layout | None]
 
 _VALUES: Final = frozenset({str, bool, int, float, type(None)})
 _NUMBERS: Final = frozenset({int, float, type(None)})
+_TEXT: Final = frozenset({str, type(None)})
+_TEXTS: Final = frozenset({"status", "trace_id", "prediction_id"})
 _FAST: Final = frozenset(
-    {"prediction", "confidence", "latency_seconds", "status", "batch_size", "trace_id"}
+    {"prediction", "confidence", "latency_seconds", "batch_size", "timestamp", *_TEXTS}
 )
 """Columns besides the features that need no rows."""
 
 MAX_COLUMNS: Final = 1_000
 
 _NESTED: Final = ("features", "stages")
-_PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
 
 
 class Column(Protocol):
@@ -76,6 +77,10 @@ class Batch:
 
     key: tuple[str, str | None]
     rows: Rows
+    ids: Sequence[str | None] = ()
+    times: Sequence[float | None] = ()
+    body: Body | None = None
+    """What it was read from."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Fields that no event has, by name."""
 
@@ -218,17 +223,20 @@ def make_table(
     return Table(model_name, model_version, size, columns, nested)
 
 
-def read_table(table: Table, reader: Reader[Event], find: FindLayout) -> Batch | Decoded[Event]:
+def read_table(
+    table: Table, reader: Reader[Event], find: FindLayout, body: Body
+) -> Batch | Decoded[Event]:
     """The events of a table: a batch where it can be counted as it is, else one by one."""
     layout = find(table.model_name, table.model_version)
     if layout is not None:
         batch = _as_batch(table, layout, reader.limits)
         if batch is not None:
+            batch.body = body
             return batch
-    return reader.read_values(list(_rows(table)))
+    return reader.read_values(rows_of(table))
 
 
-def _rows(table: Table) -> list[dict[str, Any]]:
+def rows_of(table: Table) -> list[dict[str, Any]]:
     """The events as a body of rows would have them; null is absent."""
     head: dict[str, Any] = {"model_name": table.model_name}
     if table.model_version is not None:
@@ -249,49 +257,65 @@ def _rows(table: Table) -> list[dict[str, Any]]:
 
 
 def _as_batch(table: Table, layout: Layout, limits: Limits) -> Batch | None:
-    known = {name: column for name, column in table.columns.items() if name in _PLACES}
+    known = {name: column for name, column in table.columns.items() if name in PLACES}
     if "stages" in table.nested or not _FAST.issuperset(known):
         return None
-    columns: list[Any] = [()] * len(_PLACES)
-    columns[_PLACES["status"]] = ["success"] * table.size
-    for name, column in known.items():
-        values = _read_column(name, column, classifies=layout.classifies)
-        if values is None or _too_long(values, limits):
-            return None
-        columns[_PLACES[name]] = values
-    rows = Rows(table.size, columns)
+    statuses = np.array([table.size] + [0] * (len(STATUSES) - 1), dtype=np.int64)
+    batch = Batch((table.model_name, table.model_version), Rows(layout, table.size, statuses))
+    if not all(_take_column(batch, name, own, limits) for name, own in known.items()):
+        return None
     # Without any, features were not told of; with none among them, all of them are missing.
     if "features" in table.nested and not _take_features(
-        rows, table.nested["features"], layout, limits
+        batch.rows, table.nested["features"], limits
     ):
         return None
-    ignored = Counter(dict.fromkeys(table.columns.keys() - _PLACES.keys(), table.size))
-    return Batch((table.model_name, table.model_version), rows, ignored)
+    if "trace_id" in known and "latency_seconds" in known:
+        batch.rows.trace(known["trace_id"].values(), known["latency_seconds"].values())
+    batch.ignored = Counter(dict.fromkeys(table.columns.keys() - PLACES.keys(), table.size))
+    return batch
 
 
-def _read_column(name: str, column: Column, *, classifies: bool) -> Any:
-    """The values of a column where none of them is wrong, else None."""
-    if name == "status":
-        values = column.values()
-        return values if set(STATUSES).issuperset(values) else None
-    if name == "trace_id" or (name == "prediction" and classifies):
-        values = column.values()
-        kinds = set(map(type, values))
-        if kinds <= {str, type(None)}:
-            return values
-        if name == "trace_id" or not kinds <= _VALUES:
-            return None
-        numbers = column.numbers()
-        return values if numbers is not None and _within(numbers, -MAX_MAGNITUDE) else None
+def _take_column(batch: Batch, name: str, column: Column, limits: Limits) -> bool:
+    """Put a column into the batch; whether none of its values is wrong."""
+    rows = batch.rows
+    if name in _TEXTS or (name == "prediction" and rows.layout.classifies):
+        return _take_texts(batch, name, column, limits)
     numbers = column.numbers()
     if numbers is None:
-        return None
+        return False
+    if name == "timestamp":
+        if not _within(numbers, -MAX_MAGNITUDE):
+            return False
+        batch.times = [None if time != time else time for time in numbers.tolist()]
+        return True
     low, high = _BOUNDS[name]
     if not _within(numbers, low, high):
-        return None
+        return False
     if name == "batch_size" and (numbers != np.floor(numbers)).any():
-        return None
-    return numbers
+        return False
+    rows.fields[name] = numbers
+    return True
+
+
+def _take_texts(batch: Batch, name: str, column: Column, limits: Limits) -> bool:
+    rows, values = batch.rows, column.values()
+    if name == "status":
+        rows.statuses = count_statuses(values)
+        return int(rows.statuses.sum()) == rows.size
+    kinds = set(map(type, values))
+    if name == "prediction":
+        if not kinds <= _TEXT:
+            numbers = column.numbers() if kinds <= _VALUES else None
+            if numbers is None or not _within(numbers, -MAX_MAGNITUDE):
+                return False
+        rows.predict(values)
+        return not _too_long(values, limits.string)
+    if not kinds <= _TEXT:
+        return False
+    if name == "prediction_id":
+        batch.ids = values
+        return "" not in values and not _too_long(values, MAX_ID)
+    return not _too_long(values, limits.string)
 
 
 _BOUNDS: Final = {
@@ -306,51 +330,48 @@ def _within(numbers: Floats, low: float, high: float = MAX_MAGNITUDE) -> bool:
     return not ((numbers < low) | (numbers > high)).any()
 
 
-def _too_long(values: Any, limits: Limits) -> bool:
+def _too_long(values: list[Any], most: int) -> bool:
     """Whether one of the values is a text that rows would be refused for."""
-    if not isinstance(values, list):
-        return False
     # Texts repeat: there are fewer different ones to be measured.
     texts = [value for value in set(values) if isinstance(value, str)]
-    return max(map(len, texts), default=0) > limits.string
+    return max(map(len, texts), default=0) > most
 
 
-def _take_features(
-    rows: Rows, features: Mapping[str, Column], layout: Layout, limits: Limits
-) -> bool:
+def _take_features(rows: Rows, features: Mapping[str, Column], limits: Limits) -> bool:
     """Put the features into the rows; whether none of them is of a type that must be refused."""
     if len(features) > limits.features or max(map(len, features), default=0) > limits.string:
         return False
+    layout = rows.layout
     rows.features = rows.size
     names = layout.numbers.names
-    values = np.full((len(names), rows.size), np.nan)
+    numbers = np.empty((len(names), rows.size))
     invalid = np.zeros(len(names), dtype=np.int64)
     for place, name in enumerate(names):
         column = features.get(name)
-        if column is None:
-            continue
-        numbers = column.numbers()
-        if numbers is None:
+        own = np.nan if column is None else column.numbers()
+        if own is None and column is not None:
             found = column.values()
-            if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
+            if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits.string):
                 return False
-            good = [type(v) in {int, float} and abs(v) <= MAX_MAGNITUDE for v in found]
-            numbers = np.array(
-                [v if ok else None for v, ok in zip(found, good, strict=True)], dtype=np.float64
-            )
-            invalid[place] = sum(
-                not ok and v is not None for v, ok in zip(found, good, strict=True)
-            )
-        values[place] = numbers
-    rows.numbers, rows.invalid = values.T, invalid
+            own, invalid[place] = _sift(found)
+        numbers[place] = own
+    rows.numbers, rows.invalid = numbers, invalid if invalid.any() else None
     for name in layout.categories:
         found = features[name].values() if name in features else [None] * rows.size
-        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
+        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits.string):
             return False
-        rows.categories.append(found)
+        rows.categorize(name, found)
     for name in features.keys() - layout.features:
         found = features[name].values()
-        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits):
+        if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits.string):
             return False
         rows.ignored[name] = len(found) - found.count(None)
     return True
+
+
+def _sift(values: list[Any]) -> tuple[Floats, int]:
+    """The numbers among values, NaN for the others, and how many of these are something."""
+    good = [type(v) in {int, float} and abs(v) <= MAX_MAGNITUDE for v in values]
+    kept = [v if ok else None for v, ok in zip(values, good, strict=True)]
+    wrong = sum(not ok and v is not None for v, ok in zip(values, good, strict=True))
+    return np.array(kept, dtype=np.float64), wrong

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, defstruct, structs
 from contract.spec import Limits
 
 __all__ = [
+    "MAX_ID",
     "MAX_MAGNITUDE",
     "STATUSES",
     "WANTED",

@@ -18,11 +18,13 @@ from exporters.sidecar.columnar import Batch
 from exporters.sidecar.declared import Declared
 from exporters.sidecar.event import BusinessEvent, Event, Label, Measurement, Refusal, limited
 from exporters.sidecar.layout import Layout
-from exporters.sidecar.log.commits import Commits, Counted, Work
+from exporters.sidecar.log.commits import Commits, Counted
 from exporters.sidecar.log.memory import MemoryLog
+from exporters.sidecar.log.work import Part, Work
 from exporters.sidecar.process import Processes
+from exporters.sidecar.rows import PLACES, Rows, columns_of
 from exporters.sidecar.shape import Shape
-from exporters.sidecar.tally import Tally, note
+from exporters.sidecar.tally import READ_AT, Tally, note
 
 D = TypeVar("D", BusinessEvent, Measurement)
 
@@ -125,6 +127,9 @@ class Intake:
 
     def take_predictions(self, decoded: Decoded[Event], path: str = "") -> Outcome:
         """Count prediction events."""
+        whole = self._find_whole(decoded)
+        if whole is not None:
+            return self._finish(decoded, path, Work([whole]), list(decoded.refusals))
         refusals = list(decoded.refusals)
         parts = []
         for key, indices, events in _grouped(decoded):
@@ -133,18 +138,20 @@ class Intake:
                 refusals += [self._unknown(index, key) for index in indices]
                 continue
             good = events
-            if tally.needs_check(events):
+            if tally.needs_check(columns_of(events)):
                 good = _admitted(tally, indices, events, refusals)
             if good:
-                parts.append((self._places[tally], good))
+                parts.append(Part(self._places[tally], good))
         return self._finish(decoded, path, Work(parts), refusals)
 
     def take_batch(self, batch: Batch) -> Outcome:
         """Count a batch that came by column, for a layout that `batch_layout` gave."""
-        self.commits.count_at_once(self._places[self._by_key[batch.key]], batch.rows)
+        place = self._places[self._by_key[batch.key]]
+        part = Part(place, None, batch.rows, batch.ids, batch.times, batch.body)
+        durable = self.commits.submit(Work([part]))
         for name, count in batch.ignored.items():
             note(self.ignored_fields, name, count)
-        return Outcome(batch.rows.size)
+        return Outcome(batch.rows.size, durable=durable)
 
     def batch_layout(self, model_name: str, model_version: str | None) -> Layout | None:
         """What is counted of a model version (None: the last one), if it may come as a batch.
@@ -152,7 +159,23 @@ class Intake:
         It may not where no such model is known, or where events must be logged one by one.
         """
         tally = self._by_key.get((model_name, model_version))
-        return tally.layout if tally and self.commits.counts_at_once else None
+        return tally.layout if tally and self.commits.keeps_bodies else None
+
+    def _find_whole(self, decoded: Decoded[Event]) -> Part | None:
+        """All events as they are, where they are many of one version and nothing is special."""
+        events = decoded.events
+        if len(events) < READ_AT or not self.commits.keeps_bodies or decoded.body is None:
+            return None
+        columns = columns_of(events)
+        names, versions = set(columns[PLACES["model_name"]]), set(columns[PLACES["model_version"]])
+        if len(names) > 1 or len(versions) > 1:
+            return None
+        tally = self._by_key.get((names.pop(), versions.pop()))
+        labels = columns[PLACES["actual"]]
+        if tally is None or labels.count(None) < len(labels) or tally.needs_check(columns):
+            return None
+        rows = Rows.of(tally.layout, events, columns)
+        return Part.whole(self._places[tally], rows, columns, events, decoded.body)
 
     def take_labels(self, decoded: Decoded[Label], path: str = "") -> Outcome:
         """Join labels with their predictions and count what comes of it."""

@@ -26,14 +26,16 @@ from exporters.sidecar.log.batch import (
     WAITING,
     Answer,
     Entries,
+    Events,
     Joined,
+    Time,
     make_keys,
     random_keys,
 )
 
 __all__ = ["Labelled", "likeliest"]
 
-Time = dt.datetime | float | None
+
 Given = Answer | Sequence[float] | None
 
 
@@ -66,6 +68,25 @@ class Labelled:
         entries["score"] = self._scores(
             predictions, entries["value"], [event.confidence for event in events]
         )
+        return entries
+
+    def entries_of_parts(self, parts: Sequence[Events], arrived: float) -> Entries:
+        """The entries of the events of parts that are whole, one after the other."""
+        layout = self.layout
+        if any(part.rows is None or part.rows.layout is not layout for part in parts):
+            return self.entries_of([event for part in parts for event in part.events], arrived)
+        entries = np.zeros(sum(part.size for part in parts), ENTRY)
+        start = 0
+        for part in parts:
+            assert part.rows is not None
+            own, start = entries[start : start + part.size], start + part.size
+            if part.ids:
+                own["key"] = self._keys(part.ids)
+            own["time"] = _times(part.times, arrived) if part.times else arrived
+            own["value"] = part.rows.fields.get("prediction", np.nan)
+            own["score"] = part.rows.fields.get("confidence", np.nan)
+        values, sure = entries["value"], entries["score"]
+        entries["score"] = _positive(values, sure) if layout.scores_outcomes else np.nan
         return entries
 
     def class_name(self, value: float) -> str | None:
@@ -167,13 +188,17 @@ class Labelled:
         """The probability of the last of two classes: as given, or from the predicted one's."""
         if not self.layout.scores_outcomes:
             return np.full(len(values), np.nan)
-        sure = np.array(confidences, np.float64)
-        scores = np.where(values == 1, sure, np.where(values == 0, 1 - sure, np.nan))
+        scores = _positive(values, np.array(confidences, np.float64))
         if list in set(map(type, predictions)):
             for place, prediction in enumerate(predictions):
                 if isinstance(prediction, list):
                     scores[place] = prediction[-1]
         return scores
+
+
+def _positive(values: NDArray[np.float64], sure: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probability of the last of two classes, from that of the predicted one."""
+    return np.where(values == 1, sure, np.where(values == 0, 1 - sure, np.nan))
 
 
 def _settle_numbers(

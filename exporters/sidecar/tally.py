@@ -6,6 +6,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +14,19 @@ from numpy.typing import NDArray
 from contract.profile import OTHER
 from exporters.expose import Exemplar
 from exporters.sidecar.body import shown
-from exporters.sidecar.counts import Counts, Rows, count_events, count_rows
+from exporters.sidecar.counts import Counts, count_events, count_rows
 from exporters.sidecar.event import WANTED, Event, Label
 from exporters.sidecar.labels import Labelled, likeliest
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.log.batch import Joined
+from exporters.sidecar.rows import PLACES, Rows
 
-__all__ = ["Tally", "note"]
+__all__ = ["READ_AT", "Tally", "note"]
 
 READ_AT = 50
 """Events whose fields are read together."""
 
-FOLD_AT = 1_000
+FOLD_AT = 2_000
 """Events that are counted together: many at once cost a fraction of one by one."""
 
 MAX_NAMES = 50
@@ -84,12 +86,12 @@ class Tally:
             problems.append(("prediction_id", message))
         return problems
 
-    def needs_check(self, events: Sequence[Event]) -> bool:
-        """Whether `refuses` may say anything about one of these events."""
-        kinds = {type(event.prediction) for event in events}
+    def needs_check(self, columns: Sequence[Sequence[Any]]) -> bool:
+        """Whether `refuses` may say anything about one of these events, given by column."""
+        kinds = set(map(type, columns[PLACES["prediction"]]))
         if self.layout.classifies:
             return list in kinds
-        kinds |= {type(event.actual) for event in events}
+        kinds.update(map(type, columns[PLACES["actual"]]))
         return not kinds <= {float, type(None)}
 
     def follow(self, layout: Layout) -> bool:
@@ -124,30 +126,35 @@ class Tally:
         return count_events(self.layout, events)
 
     def take_rows(self, rows: Rows) -> None:
-        """Count rows that nothing is wrong with, and that bring neither ids nor labels."""
+        """Count rows of this layout that nothing is wrong with."""
         self.last_event = time.time()
-        for name, count in rows.ignored.items():
-            note(self.ignored, name, count)
-        self._counts.add(count_rows(self.layout, rows))
+        if rows.size >= FOLD_AT // 2:
+            self._note(rows)
+            self._counts.add(count_rows(rows))
+            return
+        self._add(rows)
+        if self._waits >= FOLD_AT:
+            self._fold()
 
     def _read(self) -> None:
         """Take the fields out of events while those are in the processor's cache."""
         events, self._arrived = self._arrived, []
-        rows = Rows.of(self.layout, events)
-        if rows.present("trace_id"):
-            self._take_exemplars(rows)
-        for name, count in rows.ignored.items():
-            note(self.ignored, name, count)
+        self._add(Rows.of(self.layout, events))
+
+    def _add(self, rows: Rows) -> None:
+        self._note(rows)
         self._waiting.append(rows)
         self._waits += rows.size
 
-    def _take_exemplars(self, rows: Rows) -> None:
+    def _note(self, rows: Rows) -> None:
+        """Keep what is not counted: the last traces, the names of features that are ignored."""
         now = time.time()
-        traces, seconds = rows.column("trace_id"), rows.column("latency_seconds")
-        for trace, latency in zip(traces, seconds, strict=True):
-            if trace is not None and latency is not None and len(trace) <= MAX_TRACE:
+        for trace, latency in rows.traces:
+            if len(trace) <= MAX_TRACE:
                 place = bisect_left(self.layout.latency_edges, latency)
                 self.exemplars[place] = Exemplar(trace, latency, now)
+        for name, count in rows.ignored.items():
+            note(self.ignored, name, count)
 
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels: the `rows` of `joined` that are of this version."""
@@ -176,7 +183,7 @@ class Tally:
         if not self._waiting:
             return
         rows, self._waiting, self._waits = Rows.chained(self._waiting), [], 0
-        self._counts.add(count_rows(self.layout, rows))
+        self._counts.add(count_rows(rows))
 
 
 def note(names: Counter[str], name: str, count: int = 1) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.spec import Limits
 from exporters.sidecar.arrow import ARROW, MissingPyarrowError, read_arrow_table
-from exporters.sidecar.body import BodyError, Decoded, Reader
+from exporters.sidecar.body import STREAM, TABLE, Body, BodyError, Decoded, Reader
 from exporters.sidecar.columnar import Batch, read_json_table, read_table
 from exporters.sidecar.event import (
     BusinessEvent,
@@ -139,10 +139,12 @@ class _Post(Generic[T]):
             refusal = Refusal(None, "decode", (("", str(error)),))
             self._intake.refuse(refusal, self.path)
             return _answer(415, None, [refusal])
-        if isinstance(decoded, Batch):
-            return _said(self._intake.take_batch(decoded))
         try:
-            outcome = self._take(decoded, self.path)
+            outcome = (
+                self._intake.take_batch(decoded)
+                if isinstance(decoded, Batch)
+                else self._take(decoded, self.path)
+            )
         except LogError as error:
             return self._turn_away(error)
         return _said(outcome) if outcome.durable is None else self._say(outcome, outcome.durable)
@@ -206,8 +208,9 @@ class _Predictions(_Post[Event]):
         return self._intake.shapes
 
     def _read(self, body: bytes, kind: str) -> Decoded[Event] | Batch:
+        form = TABLE
         if kind == ARROW:
-            table = read_arrow_table(body, self._reader.limits)
+            table, form = read_arrow_table(body, self._reader.limits), STREAM
         # A single event with that text in it is found out by reading it.
         elif body[:1] == b"{" and b'"columns"' in body and kind not in NDJSON:
             found = read_json_table(body, self._reader.limits)
@@ -216,7 +219,7 @@ class _Predictions(_Post[Event]):
             table = found
         else:
             return super()._read(body, kind)
-        return read_table(table, self._reader, self._intake.batch_layout)
+        return read_table(table, self._reader, self._intake.batch_layout, Body(form, body))
 
 
 def _said(outcome: Outcome) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from exporters.sidecar.body import Body
 from exporters.sidecar.counts import Counts
 from exporters.sidecar.event import Event
+from exporters.sidecar.rows import Rows
 
 __all__ = [
     "DUPLICATE",
@@ -26,6 +29,7 @@ __all__ = [
     "Checkpoint",
     "Committed",
     "Entries",
+    "Events",
     "Group",
     "Joined",
     "LabelBatch",
@@ -33,6 +37,7 @@ __all__ = [
     "LogError",
     "PredictionBatch",
     "Replayed",
+    "Time",
     "Version",
     "chosen",
     "is_sampled",
@@ -50,6 +55,7 @@ binary classifier's positive class; both NaN where there is none.
 
 Entries = NDArray[np.void]
 Answer = float | str | bool
+Time = dt.datetime | float | None
 T = TypeVar("T")
 
 MATCHED, UNMATCHED, DUPLICATE, LATE, WAITING = range(5)
@@ -58,6 +64,30 @@ MATCHED, UNMATCHED, DUPLICATE, LATE, WAITING = range(5)
 
 class LogError(Exception):
     """The log could not be written; nothing of the group is in it."""
+
+
+class Events(Protocol):
+    """Events of one model version that came together.
+
+    `ids` and `times` are empty where no event has any, and where `rows` is None.
+    """
+
+    version: int
+    rows: Rows | None
+    """What they count, where nothing is special about them."""
+    ids: Sequence[str | None]
+    times: Sequence[Time]
+
+    @property
+    def size(self) -> int:
+        """How many events there are."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """One by one."""
+
+    body: Body | None
+    """What arrived, where it holds these events and nothing else."""
 
 
 class Version(Protocol):
@@ -87,11 +117,21 @@ class Version(Protocol):
 
 @dataclass(slots=True)
 class PredictionBatch:
-    """Events of one model version, by its place among the log's versions."""
+    """Events of one model version, by its place among the log's versions.
+
+    `entries` are those of the events in all `parts`, one after the other.
+    """
 
     version: int
     entries: Entries
-    events: Sequence[Event]
+    parts: Sequence[Events]
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events of all parts."""
+        if len(self.parts) == 1:
+            return self.parts[0].events
+        return [event for part in self.parts for event in part.events]
 
 
 @dataclass(slots=True)
@@ -187,6 +227,8 @@ class Log(Protocol):
 
     replays: bool
     """Whether `open` gives counts and events of an earlier process back."""
+    keeps_bodies: bool
+    """Whether bodies are kept as they came, or events are not kept at all."""
 
     def open(self, versions: Sequence[Version]) -> tuple[bytes | None, Iterable[Replayed]]:
         """Make the log ready: the counts of its last checkpoint, and what came after that.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract import logs
-from exporters.sidecar.counts import Counts, Rows
+from exporters.sidecar.counts import Counts
 from exporters.sidecar.event import Event, Label
 from exporters.sidecar.labels import Labelled
 from exporters.sidecar.log.batch import (
@@ -27,6 +27,7 @@ from exporters.sidecar.log.batch import (
     Answer,
     Checkpoint,
     Committed,
+    Events,
     Group,
     Joined,
     LabelBatch,
@@ -39,8 +40,10 @@ from exporters.sidecar.log.batch import (
 )
 from exporters.sidecar.log.checkpoint import pack, restored, unpack
 from exporters.sidecar.log.memory import MemoryLog
+from exporters.sidecar.log.work import Part, Work
+from exporters.sidecar.rows import Rows
 
-__all__ = ["Commits", "Counted", "Work"]
+__all__ = ["Commits", "Counted"]
 
 log = logs.logger()
 
@@ -50,8 +53,6 @@ PENDING_LIMIT: Final = 300_000
 TIDY_EVERY: Final = 0.25
 
 CHECKPOINT_EVERY: Final = 5.0
-
-Part = tuple[int, Sequence[Event]]
 
 
 class Counted(Protocol):
@@ -72,7 +73,7 @@ class Counted(Protocol):
         """The counts of events, added to nothing."""
 
     def take_rows(self, rows: Rows) -> None:
-        """Count events that bring neither ids nor labels, field by field."""
+        """Count events field by field, on the layout that there is now."""
 
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels."""
@@ -82,30 +83,11 @@ class Counted(Protocol):
 
 
 @dataclass(slots=True)
-class Work:
-    """What one request brings: events and labels by the place of their version."""
-
-    predictions: Sequence[Part]
-    labels: Sequence[tuple[int, Sequence[Label]]] = ()
-    done: asyncio.Future[None] | None = None
-
-    @property
-    def size(self) -> int:
-        """Events and labels."""
-        size = 0
-        for _, events in self.predictions:
-            size += len(events)
-        for _, labels in self.labels:
-            size += len(labels)
-        return size
-
-
-@dataclass(slots=True)
 class _Prepared:
     """A group, and what of the requests in it the log is not asked to keep."""
 
     group: Group
-    unlogged: list[Part] = field(default_factory=list)
+    unlogged: list[tuple[int, Sequence[Event]]] = field(default_factory=list)
     settled: list[Joined] = field(default_factory=list)
     sampled_out: int = 0
 
@@ -139,6 +121,8 @@ class Commits:
         self.counts_at_once = isinstance(store, MemoryLog)
         """Whether events that no label can find are counted when they arrive, since nothing has to
         be written before they are acknowledged."""
+        self.keeps_bodies = store.keeps_bodies
+        """Whether a batch may be taken that is not read event by event."""
         self._store = store
         self._versions = versions
         self._known = [own.labelled for own in versions]
@@ -191,10 +175,10 @@ class Commits:
         at once, and there is no future; then LogError is raised here. So is what a log in memory
         would not keep.
         """
-        if self.counts_at_once and not work.labels and not _is_kept(work.predictions):
-            for version, events in work.predictions:
-                self._versions[version].take(events)
-                self.accepted += len(events)
+        if self.counts_at_once and not work.is_found:
+            for part in work.predictions:
+                self._count(part)
+                self.accepted += part.size
             return None
         if self._loop is None:
             prepared = self._prepare([work])
@@ -281,13 +265,20 @@ class Commits:
         """One batch for each version, of all requests together."""
         now = self._clock()
         prepared = _Prepared(Group(now))
+        whole: dict[int, list[Events]] = {}
         events: dict[int, list[Event]] = {}
         labels: dict[int, list[Label]] = {}
         for work in works:
-            for version, own in work.predictions:
-                events.setdefault(version, []).extend(own)
+            for part in work.predictions:
+                if part.is_whole and self._sampling >= 1:
+                    whole.setdefault(part.version, []).append(part)
+                else:
+                    events.setdefault(part.version, []).extend(part.events)
             for version, mine in work.labels:
                 labels.setdefault(version, []).extend(mine)
+        for version, parts in whole.items():
+            entries = self._versions[version].labelled.entries_of_parts(parts, now)
+            prepared.group.predictions.append(PredictionBatch(version, entries, parts))
         for version, own in events.items():
             self._prepare_events(prepared, version, own, now)
         for version, mine in labels.items():
@@ -336,7 +327,8 @@ class Commits:
                 events = chosen(events, kept)
                 entries = entries[kept]
         if events:
-            prepared.group.predictions.append(PredictionBatch(version, entries, events))
+            parts = [Part(version, events)]
+            prepared.group.predictions.append(PredictionBatch(version, entries, parts))
         if places:
             self._add_labels(prepared, LabelBatch(version, brought, actuals))
 
@@ -362,10 +354,12 @@ class Commits:
     def _apply(self, works: Sequence[Work], prepared: _Prepared, committed: Committed) -> None:
         """Count what is durable now, then answer for it."""
         for batch, fresh in zip(prepared.group.predictions, committed.fresh, strict=True):
-            events = batch.events
-            if not fresh.all():
-                events = chosen(events, fresh)
-                self.duplicates += len(fresh) - len(events)
+            if fresh.all():
+                for part in batch.parts:
+                    self._count(part)
+                continue
+            events = chosen(batch.events, fresh)
+            self.duplicates += len(fresh) - len(events)
             if events:
                 self._versions[batch.version].take(events)
         for version, rest in prepared.unlogged:
@@ -383,10 +377,13 @@ class Commits:
             if work.done is not None and not work.done.done():
                 work.done.set_result(None)
 
-    def count_at_once(self, version: int, rows: Rows) -> None:
-        """Count rows that bring neither ids nor labels, where `counts_at_once` allows it."""
-        self._versions[version].take_rows(rows)
-        self.accepted += rows.size
+    def _count(self, part: Events) -> None:
+        own = self._versions[part.version]
+        # A new models.yaml may have come since the rows were read.
+        if part.rows is not None and part.rows.layout is own.labelled.layout:
+            own.take_rows(part.rows)
+        else:
+            own.take(part.events)
 
     def _fail(self, works: Sequence[Work], error: Exception) -> None:
         if not self.failing:
@@ -419,12 +416,3 @@ class Commits:
             key = (known.model_name, known.model_version, known.fingerprint)
             counts.append((key, own.counts))
         return Checkpoint(self._sequence, self._clock(), pack(counts))
-
-
-def _is_kept(parts: Iterable[Part]) -> bool:
-    """Whether a label could find one of these events, or is with one."""
-    for _, events in parts:
-        for event in events:
-            if event.prediction_id is not None or event.actual is not None:
-                return True
-    return False

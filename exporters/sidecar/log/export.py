@@ -74,8 +74,8 @@ class _Columns:
     kinds: dict[str, set[type]] = field(default_factory=lambda: {name: set() for name in OWN})
     rows: int = 0
 
-    def see(self, row: Mapping[str, Any]) -> None:
-        self.rows += 1
+    def see(self, row: Mapping[str, Any], rows: int = 1) -> None:
+        self.rows += rows
         for name, value in row.items():
             if value is not None:
                 self.kinds.setdefault(name, set()).add(type(value))
@@ -86,6 +86,9 @@ class _Columns:
 def export(source: Source, layouts: Mapping[str, Layout], out: Path) -> int:
     """Write a .csv or .parquet file, all of it or none; the number of rows. Raises LogError."""
     columns = _Columns()
+    # Those of the profiles are there even where no event has them, in the profile's order.
+    for layout in layouts.values():
+        columns.see({_column(name): None for name in layout.columns}, rows=0)
     with _progress("reading") as said:
         for part in source():
             for own in part:
@@ -152,15 +155,16 @@ def _read_labels(db: sqlite3.Connection, model: str) -> dict[int, tuple[Answer, 
 
 
 def _row(own: Logged, layouts: Mapping[str, Layout]) -> dict[str, Any]:
-    event = own.event
+    event, layout = own.event, layouts.get(own.version)
     prediction, confidence = event.prediction, event.confidence
     if isinstance(prediction, list):
         place = likeliest(prediction)
         confidence = prediction[place] if confidence is None else confidence
-        names = layouts[own.version].classes.names if own.version in layouts else ()
+        names = layout.classes.names if layout else ()
         prediction = names[place] if place < len(names) else str(place)
+    numeric = layout.numbers.names if layout else ()
     values = {
-        f"feature_{name}" if name in OWN else name: value
+        _column(name): float(value) if type(value) is int and name in numeric else value
         for name, value in (event.features or {}).items()
     }
     return values | {
@@ -173,6 +177,10 @@ def _row(own: Logged, layouts: Mapping[str, Layout]) -> dict[str, Any]:
         "label": own.label,
         "label_timestamp": None if own.label_time is None else _moment(own.label_time),
     }
+
+
+def _column(feature: str) -> str:
+    return f"feature_{feature}" if feature in OWN else feature
 
 
 def _moment(seconds: float) -> str:

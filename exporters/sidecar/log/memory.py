@@ -16,6 +16,7 @@ class MemoryLog:
     """An index and nothing else. Spans are seconds."""
 
     replays = False
+    keeps_bodies = True
 
     def __init__(self, *, retention: float, ttl: float, wait: float) -> None:
         self._retention = retention

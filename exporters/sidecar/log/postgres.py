@@ -81,6 +81,7 @@ class PostgresLog:
     """A log at a libpq connection string. Spans are seconds, sizes bytes."""
 
     replays = False
+    keeps_bodies = False
 
     def __init__(
         self, conninfo: str, *, retention: float, max_size: int, ttl: float, wait: float

@@ -7,10 +7,22 @@ from typing import Any, Final
 
 import msgspec
 
+from contract.spec import Limits
+from exporters.sidecar.arrow import read_arrow_table
+from exporters.sidecar.body import LINES, LIST, STREAM, Body
+from exporters.sidecar.columnar import read_json_table, rows_of
 from exporters.sidecar.event import Event
 from exporters.sidecar.log.batch import Answer
 
-__all__ = ["decode_actuals", "decode_event", "decode_events", "encode", "encode_event"]
+__all__ = [
+    "decode_actuals",
+    "decode_body",
+    "decode_event",
+    "decode_events",
+    "encode",
+    "encode_bodies",
+    "encode_event",
+]
 
 DEPTH: Final = 30
 
@@ -18,8 +30,16 @@ _PACK: Final = msgspec.msgpack.Encoder().encode
 _JSON: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = msgspec.msgpack.Decoder(list[Event]).decode
 _ACTUALS: Final = msgspec.msgpack.Decoder(list[float | str | bool]).decode
+_LIST: Final = msgspec.json.Decoder(list[Event]).decode
+_LINES: Final = msgspec.json.Decoder(Event).decode_lines
 _EVENT: Final = msgspec.json.Decoder(Event).decode
 _NAMES: Final = frozenset(Event.__struct_fields__)
+
+_BODIES: Final = b"\xc1"
+"""What follows are bodies; MessagePack begins nothing with it."""
+
+_NO_LIMITS: Final = Limits(events=2**31)
+"""What was accepted once is read whatever the limits are now."""
 
 # What a body can hold and these formats cannot: whole numbers of more than 64 bits, deep nesting.
 _ODD = (OverflowError, RecursionError, ValueError)
@@ -33,6 +53,11 @@ def encode(items: Sequence[Event] | Sequence[Answer]) -> bytes:
         return _PACK([_plain(item) for item in items])
 
 
+def encode_bodies(bodies: Sequence[Body]) -> bytes:
+    """Bodies as they came: what is decoded only where somebody asks for it."""
+    return _BODIES + _PACK(bodies)
+
+
 def encode_event(item: Event | Answer) -> str:
     """An event or an actual value as JSON."""
     try:
@@ -42,12 +67,31 @@ def encode_event(item: Event | Answer) -> str:
 
 
 def decode_events(packed: bytes) -> list[Event]:
-    """What `encode` made of events."""
+    """What `encode` or `encode_bodies` made of events, in their order."""
+    if packed[:1] == _BODIES:
+        bodies: list[tuple[int, bytes]] = msgspec.msgpack.decode(memoryview(packed)[1:])
+        return [event for form, body in bodies for event in decode_body(Body(form, body))]
     try:
         return _EVENTS(packed)
     except msgspec.ValidationError:  # an older version may have allowed more
         found: list[dict[str, Any]] = msgspec.msgpack.decode(packed)
         return [Event(**{name: own[name] for name in own.keys() & _NAMES}) for own in found]
+
+
+def decode_body(body: Body) -> list[Event]:
+    """The events of a body that was accepted."""
+    form, content = body
+    if form == LIST:
+        return _LIST(content)
+    if form == LINES:
+        return _LINES(content)
+    if form == STREAM:
+        table = read_arrow_table(content, _NO_LIMITS)
+    else:
+        found = read_json_table(content, _NO_LIMITS)
+        assert found is not None
+        table = found
+    return msgspec.convert(rows_of(table), list[Event])
 
 
 def decode_event(text: str) -> Event:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporters.sidecar.event import Event
 from exporters.sidecar.log.batch import (
@@ -26,13 +27,14 @@ from exporters.sidecar.log.batch import (
     Group,
     Joined,
     LogError,
+    PredictionBatch,
     Replayed,
     Version,
     chosen,
 )
 from exporters.sidecar.log.checkpoint import pack
 from exporters.sidecar.log.index import Index
-from exporters.sidecar.log.rows import decode_actuals, decode_events, encode
+from exporters.sidecar.log.rows import decode_actuals, decode_events, encode, encode_bodies
 
 __all__ = ["FILE", "LABELS", "PREDICTIONS", "SqliteLog", "connect"]
 
@@ -78,6 +80,7 @@ class SqliteLog:
     """The default log, in `folder`. Spans are seconds, sizes bytes."""
 
     replays = True
+    keeps_bodies = True
 
     def __init__(
         self,
@@ -123,9 +126,12 @@ class SqliteLog:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for batch, mask in zip(group.predictions, fresh, strict=True):
-                events = batch.events if mask.all() else chosen(batch.events, mask)
                 self._write(
-                    PREDICTIONS, group.arrived, batch.version, batch.entries[mask], encode(events)
+                    PREDICTIONS,
+                    group.arrived,
+                    batch.version,
+                    batch.entries[mask],
+                    _encoded(batch, mask),
                 )
             for labels in group.labels:
                 # Second labels of a prediction too: a restart has to count them again.
@@ -299,6 +305,14 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         raise LogError(f"{path} has format {found}, this version reads up to {FORMAT}")
     db.executescript(f"{SCHEMA} PRAGMA user_version = {FORMAT};")
     return db
+
+
+def _encoded(batch: PredictionBatch, fresh: NDArray[np.bool_]) -> bytes:
+    """The events that are new; as they came where that is all of them."""
+    if not fresh.all():
+        return encode(chosen(batch.events, fresh))
+    bodies = [part.body for part in batch.parts if part.body is not None]
+    return encode_bodies(bodies) if len(bodies) == len(batch.parts) else encode(batch.events)
 
 
 def _split(parts: Sequence[Entries], judge: Any) -> list[Any]:

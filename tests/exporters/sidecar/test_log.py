@@ -29,10 +29,11 @@ from exporters.sidecar.log.batch import (
     is_sampled,
     make_keys,
 )
-from exporters.sidecar.log.commits import Commits, Work
+from exporters.sidecar.log.commits import Commits
 from exporters.sidecar.log.index import Index
 from exporters.sidecar.log.rows import decode_events, encode
 from exporters.sidecar.log.sqlite import SqliteLog
+from exporters.sidecar.log.work import Part, Work
 from tests.exporters.sidecar.serving import classifier_profile, write_spec
 
 DAY = 86_400.0
@@ -135,7 +136,7 @@ def write(log: SqliteLog, known: Labelled, number: int, *, arrived: float, size:
         for place in range(size)
     ]
     made = known.entries_of(events, arrived)
-    log.commit(Group(arrived, [PredictionBatch(0, made, events)]))
+    log.commit(Group(arrived, [PredictionBatch(0, made, [Part(0, events)])]))
 
 
 def test_what_is_too_old_goes(tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_counters_go_on_where_they_were(tmp_path: Path) -> None:
         assert intake.tallies[0].counts.labels.tolist() == [round_, 0, 0, 0]
         events = [Event("mail", prediction_id=f"{round_}-{place}", prediction="ham")
                   for place in range(2)]  # fmt: skip
-        running.submit(Work([(0, events)]))
+        running.submit(Work([Part(0, events)]))
         running.submit(Work((), [(0, [Label("mail", "spam", prediction_id=f"{round_}-0")])]))
         # One round ends by its checkpoint, the others without: as after a kill.
         if round_ == 1:
@@ -224,7 +225,7 @@ def test_no_counter_goes_back_when_the_process_is_killed(tmp_path: Path, samplin
     ]
     intake = Intake([own])
     running = commits(tmp_path, intake, sampling=sampling)
-    running.submit(Work([(0, [*events, probable])], [(0, found), (0, brought)]))
+    running.submit(Work([Part(0, [*events, probable])], [(0, found), (0, brought)]))
     running.submit(Work((), [(0, found[:50])]))
     before = intake.tallies[0].counts
     running._store.close()
@@ -244,7 +245,7 @@ def test_predictions_that_are_left_out_count_and_are_not_kept(tmp_path: Path) ->
     running = commits(tmp_path, intake, sampling=0.25)
     events = [Event("mail", prediction_id=str(number), prediction="ham") for number in range(400)]
     found = [Label("mail", "spam", prediction_id=str(number)) for number in range(400)]
-    running.submit(Work([(0, events)]))
+    running.submit(Work([Part(0, events)]))
     running.submit(Work((), [(0, found)]))
     counts = intake.tallies[0].counts
     matched = int(counts.labels[MATCHED])
