@@ -66,10 +66,14 @@ preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DA
 	@exec $(RUN) -m preview render --out $(DATA_DIR)/preview $(if $(PROMETHEUS_PORT),--prometheus http://127.0.0.1:$(PROMETHEUS_PORT)) $(ARGS)
 
 ##@ Development
-.PHONY: test check fuzz lint format lock clean
+.PHONY: test test-rules check fuzz lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes, one worker a core (ARGS="tests/contract -k spec" chooses)
 	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql victoria-metrics
 	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+test-rules: $(RUN_STAMP) ## Run the generated tests of the rules (promtool) and of the routes (amtool)
+	@scripts/system_packages.sh prometheus alertmanager
+	$(RUN) -m generator test --out .
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
 	@scripts/system_packages.sh prometheus alertmanager

@@ -26,7 +26,12 @@ DIFF_LINES: Final = 12
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 2 for bad input, 1 for what else is wrong."""
     options = _parser().parse_args(arguments)
-    commands = {"render": render_command, "check": check_command, "schema": schema_command}
+    commands = {
+        "render": render_command,
+        "check": check_command,
+        "test": test_command,
+        "schema": schema_command,
+    }
     try:
         return commands[options.command](options)
     except ProblemsError as error:
@@ -63,6 +68,17 @@ def check_command(options: argparse.Namespace) -> int:
         print(f"{_count(len(changes))} stale: make generate, and commit it.", file=sys.stderr)
         return 1
     print(f"All {len(files)} generated files are up to date.")
+    return 0
+
+
+def test_command(options: argparse.Namespace) -> int:
+    """Run the tests that were rendered: of rules with promtool, of routes with amtool."""
+    if not any(
+        (options.out / part / "generated").is_dir() for part in ("prometheus", "alertmanager")
+    ):
+        raise VerificationError(f"nothing is generated in {options.out.resolve()}: make generate")
+    verify(options.out)
+    print(f"The rules and routes below {options.out.resolve()} do what their tests say.")
     return 0
 
 
@@ -111,9 +127,11 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
     check = commands.add_parser(
         "check", help="fail when what is there is not what would be written"
     )
+    test = commands.add_parser("test", help="run the tests of the rules and routes that are there")
     commands.add_parser("schema", help="print the JSON Schema of models.yaml")
     for command in (write, check):
         add_spec_arguments(command)
+    for command in (write, check, test):
         command.add_argument(
             "--out", type=Path, default=Path(), metavar="DIR", help="the tree's folder; %(default)s"
         )

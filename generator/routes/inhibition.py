@@ -7,7 +7,7 @@ from typing import Any, Final
 from contract.spec import ALERT_NAMES, SEVERITIES
 from generator.routes.names import equals, one_of
 
-__all__ = ["ABOUT", "inhibitions"]
+__all__ = ["ABOUT", "SLO_TIERS", "inhibitions"]
 
 ABOUT: Final = (
     "model_name",
@@ -22,9 +22,15 @@ ABOUT: Final = (
 )
 """The labels that tell what an alert is about; what is missing on both sides counts as equal."""
 
+SLO_TIERS: Final = ("1h", "6h", "1d", "3d")
+"""Tiers of burn rates by their long windows, the fastest and worst first."""
+
 
 def inhibitions() -> list[dict[str, Any]]:
-    """A worse severity silences a lesser one of the same alert; a model that is down, its symptoms.
+    """What silences what.
+
+    A worse severity silences a lesser one of the same alert, the fastest tier that burns an error
+    budget the slower ones, and a model that is down its symptoms.
 
     Alertmanager takes a label that is missing on both sides for equal, which is right for
     feature_name, and is why the stack's own alerts have a model_name, too.
@@ -38,7 +44,20 @@ def inhibitions() -> list[dict[str, Any]]:
         for index, severity in reversed(list(enumerate(SEVERITIES)))
         if index
     ]
-    return [*ladder, _down()]
+    return [*ladder, *_tiers(), _down(), *_not_loaded()]
+
+
+def _tiers() -> list[dict[str, Any]]:
+    """Of the tiers that burn one objective's budget the fastest says it all."""
+    return [
+        {
+            "source_matchers": [equals("slo_tier", tier)],
+            "target_matchers": [one_of("slo_tier", slower)],
+            "equal": ["model_name", "model_version", "objective"],
+        }
+        for index, tier in enumerate(SLO_TIERS)
+        if (slower := SLO_TIERS[index + 1 :])
+    ]
 
 
 def _down() -> dict[str, Any]:
@@ -49,3 +68,20 @@ def _down() -> dict[str, Any]:
         "target_matchers": [one_of("alertname", symptoms)],
         "equal": ["model_name", "model_version"],
     }
+
+
+def _not_loaded() -> list[dict[str, Any]]:
+    """Nobody wonders where the requests to a model are that is not loaded.
+
+    One replica may be enough for that alert: what the others answer stays worth hearing.
+    """
+    about_traffic = [name for name in ("TrafficVanished", "ThroughputDrop") if name in ALERT_NAMES]
+    if "ModelNotLoaded" not in ALERT_NAMES or not about_traffic:
+        return []
+    return [
+        {
+            "source_matchers": [equals("alertname", "ModelNotLoaded")],
+            "target_matchers": [one_of("alertname", about_traffic)],
+            "equal": ["model_name", "model_version"],
+        }
+    ]

@@ -11,8 +11,10 @@ import yaml
 
 from contract.read import read_spec
 from contract.spec import Spec
+from generator.__main__ import main
 from generator.outputs import render
 from generator.routes import TEMPLATES, receiver_name, render_routes
+from generator.routes.inhibition import ABOUT
 from generator.verify import VerificationError, verify_alertmanager, verify_routes
 from tests.processes import eventually, free_port, http, running
 
@@ -281,6 +283,59 @@ def test_a_model_that_is_down_silences_its_symptoms_unless_a_replica_is_left(
     }
 
 
+def test_of_the_tiers_that_burn_a_budget_the_fastest_is_heard(alertmanager: str) -> None:
+    def burn(tier: str, objective: str, severity: str) -> dict[str, str]:
+        more = {"slo_tier": tier, "objective": objective, "id": f"{tier} {objective}"}
+        return labels(f"ErrorBudgetBurn{tier}", severity, "burning", **more)
+
+    assert state(
+        alertmanager,
+        [
+            burn("6h", "availability", "critical"),
+            burn("1d", "availability", "error"),
+            burn("3d", "availability", "warning"),
+            burn("3d", "latency", "warning"),
+            labels("HighErrorRatio", "warning", "burning", id="another alert"),
+        ],
+    ) == {
+        "6h availability": "active",
+        "1d availability": "suppressed",
+        "3d availability": "suppressed",
+        "3d latency": "active",
+        "another alert": "active",
+    }
+
+
+def test_a_worse_severity_silences_what_is_about_the_same_only(alertmanager: str) -> None:
+    gpu = {"gpu_id": "0", "gpu_uuid": "GPU-1", "instance": "a:9103"}
+    assert state(
+        alertmanager,
+        [
+            labels("GpuHot", "critical", "g", **gpu, id="escalated"),
+            labels("GpuHot", "warning", "g", **gpu, id="the same GPU"),
+            labels("GpuHot", "warning", "g", **{**gpu, "gpu_uuid": "GPU-2"}, id="another GPU"),
+            labels("AccuracyDecay", "critical", "g", objective="auc", id="auc"),
+            labels("AccuracyDecay", "warning", "g", objective="recall", id="recall"),
+        ],
+    ) == {
+        "escalated": "active",
+        "the same GPU": "suppressed",
+        "another GPU": "active",
+        "auc": "active",
+        "recall": "active",
+    }
+
+
+def test_every_label_of_an_alert_is_told_apart_or_known_not_to_matter(tree: Path) -> None:
+    found: set[str] = set()
+    for path in (tree / "prometheus/generated/tests").glob("*.yml"):
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            for moment in test["alert_rule_test"]:
+                found |= {name for alert in moment["exp_alerts"] for name in alert["exp_labels"]}
+    follows = {"team", "targets", "method", "window"}  # from what it is about
+    assert found - {*ABOUT, *follows, "severity", "slo_tier"} == set()
+
+
 def test_secrets_are_found_from_where_alertmanager_is_started(
     alertmanager: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -296,3 +351,26 @@ def test_secrets_are_found_from_where_alertmanager_is_started(
         ]
     )
     assert "connection refused" in said[0]
+
+
+# The command
+
+
+def test_the_command_runs_what_was_rendered_and_says_what_fails(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tree / "alertmanager", tmp_path / "alertmanager")
+    assert main(["test", "--out", str(tmp_path)]) == 0
+    file = tmp_path / CONFIG
+    file.write_text(file.read_text().replace('team="search"', 'team="sales"'))
+    assert main(["test", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "critical of search" in said
+    assert "goes to log, and should go to search/log+slack" in said
+
+
+def test_the_command_does_not_pass_where_nothing_was_rendered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "--out", str(tmp_path)]) == 1
+    assert "make generate" in capsys.readouterr().err
