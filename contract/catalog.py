@@ -649,6 +649,14 @@ LABEL_DELAY_MEDIAN: Final = _gauge(
 
 # Promises
 
+SLO_OBJECTIVE: Final = _gauge(
+    "ml_slo_objective_ratio",
+    (*MODEL, "objective", "kind", "limit", "period", "source"),
+    Exporter.DRIFT,
+    "The share of events that must be good over the period. Of latency, limit is the bucket's le; "
+    "of freshness, how old the last prediction may be. Source: the sidecar's counters, or rates.",
+    Unit.RATIO,
+)
 ALERT_THRESHOLD: Final = _gauge(
     "ml_alert_threshold",
     (*MODEL, "team", "alert", "severity", "hold", "objective"),

@@ -20,7 +20,9 @@ from contract.alerts import ALERTS, Alert, Display
 from contract.document import Document, KeyPath, dotted, read_document
 from contract.problems import ProblemsError
 from contract.quantity import Duration, parse_ratio
+from contract.retention import check_retention
 from contract.serving import check_serving
+from contract.slo import check_slo
 from contract.spec import Alerts, AlertSettings, Drift, Spec, resolve
 from contract.spec.performance import METRICS_OF_TASK
 
@@ -48,6 +50,7 @@ def read_spec(
     if written is not None and not document.problems:
         _check_alerts(written, document)
         _check_drift(written, document)
+        check_slo(written, document)
         _check_performance(written, document)
         check_serving(written, document)
         _check_log(written, document)
@@ -56,6 +59,7 @@ def read_spec(
             written, root=path.parent, time_scale=time_scale, addresses=dict(addresses or {})
         )
         _check_teams(spec, document)
+        check_retention(written, spec, document)
         _check_maintenance(spec, document)
     if document.problems or spec is None:
         raise ProblemsError(document.problems)

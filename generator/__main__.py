@@ -13,6 +13,8 @@ from typing import Final
 
 from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
+from contract.slo import unreachable
+from contract.spec import Spec
 from generator.estimate import estimate, refuse_beyond_limit
 from generator.outputs import PARTS, render, verify
 from generator.schema import render_schema
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def render_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → write."""
     spec = read_spec_by(options)
+    for left_out in _left_out(spec):
+        print(left_out, file=sys.stderr)
     cost = estimate(spec)
     refuse_beyond_limit(cost, spec, options.models)
     files = render(spec, options.only or tuple(PARTS), out=options.out)
@@ -53,6 +57,13 @@ def render_command(options: argparse.Namespace) -> int:
         changes = replace(options.out, staged, files)
     print("\n".join([_summary(len(files), changes), *cost.lines()]))
     return 0
+
+
+def _left_out(spec: Spec) -> list[str]:
+    """What models.yaml asks for and nothing could fire; of many, the first ones."""
+    found = list(unreachable(spec))
+    more = [f"... and {len(found) - DIFF_LINES} more"] if len(found) > DIFF_LINES else []
+    return found[:DIFF_LINES] + more
 
 
 def check_command(options: argparse.Namespace) -> int:

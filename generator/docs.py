@@ -8,6 +8,7 @@ from typing import Final, get_args
 from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, Alert, GpuThreshold, Scope
 from contract.catalog import METRICS, Exporter
 from contract.quantity import Duration
+from contract.slo import MIN_BAD_EVENTS, TIERS
 from contract.spec import AlertSettings, Dialect, Model, Severity, Spec
 from contract.xid import RESET_CODES
 from generator.queries.alerting import (
@@ -40,6 +41,7 @@ promises.""",
     Exporter.EVERY: ("Every exporter", "Each of the above says this of itself."),
 }
 
+MONTH: Final = Duration.parse("30d")
 _ENOUGH: Final = f"and there were at least {MIN_REQUESTS} requests in the last 5 minutes"
 
 CONDITIONS: Final = {
@@ -59,6 +61,15 @@ CONDITIONS: Final = {
     "Hochberg's procedure, at a false discovery rate of 1%, finds it among the model's features.",
     "DriftEvaluationStale": "The drift collector last evaluated the model longer ago than the "
     "threshold.",
+    **{
+        tier.alert: f"For an objective of the model, the share of bad events over the last "
+        f"{tier.name} is above the threshold, over the last {tier.short} as well, and the last "
+        f"{tier.name} had at least {MIN_BAD_EVENTS} of them. The threshold is the error budget (1 "
+        f"less the objective) times a burn rate of {tier.factor(MONTH):g} for a period of 30 days: "
+        f"at that pace {tier.share:.0%} of the period's budget goes within {tier.name}. "
+        "[SLOs](slo.md) says more."
+        for tier in TIERS
+    },
     "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "
     "driver.",
     "GpusMissing": "The exporter has seen fewer GPUs since it started than `gpu.expected` says the "

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from contract import catalog
 from contract.catalog import METRICS, Metric, Type
+from contract.slo import objectives
 from contract.spec import Model, Spec
 from contract.spec.performance import ESTIMATED_METRICS, METRICS_OF_TASK
 from generator.queries.recorded import Recorded
@@ -142,6 +143,7 @@ def _of_probability(_: Shape) -> float:
 LABELS: Final[Mapping[str, _Number]] = {
     **dict.fromkeys(("model_name", "model_version", "framework", "task", "team"), _one),
     **dict.fromkeys(("method", "window", "kind", "queue_name", "alert", "hold"), _one),
+    **dict.fromkeys(("limit", "period", "source"), _one),
     **dict.fromkeys(("gpu_uuid", "gpu_id", "instance", "device", "targets"), _one),
     "status": lambda _: 3,
     "stage": lambda _: 4,
@@ -159,7 +161,7 @@ LABELS: Final[Mapping[str, _Number]] = {
     "event": lambda shape: 2 * len(shape.model.business) + 1,
     "le": lambda shape: shape.latency_edges + 1,
     "metric": lambda shape: shape.metrics,
-    "objective": lambda shape: 1 + len(shape.model.slo.latency),
+    "objective": lambda shape: len(list(objectives(shape.model))),
 }
 """How many values a label of a model has; those that come from data come from its profile."""
 

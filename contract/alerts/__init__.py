@@ -13,6 +13,7 @@ from typing import Final
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import MIN_REQUESTS, MODEL_ALERTS
+from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
 
@@ -29,10 +30,12 @@ __all__ = [
     "thresholds",
 ]
 
-ALERTS: Final = {alert.name: alert for alert in (*MODEL_ALERTS, *GPU_ALERTS, *STACK_ALERTS)}
+_OF_MODELS: Final = (*MODEL_ALERTS, *SLO_ALERTS)
+
+ALERTS: Final = {alert.name: alert for alert in (*_OF_MODELS, *GPU_ALERTS, *STACK_ALERTS)}
 """Every alert by name, models' alerts first."""
 
-if tuple(alert.name for alert in MODEL_ALERTS) != ALERT_NAMES:
+if tuple(alert.name for alert in _OF_MODELS) != ALERT_NAMES:
     raise AssertionError("contract.spec.ALERT_NAMES and the alerts of models differ")
 if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
     raise AssertionError("contract.spec.GPU_ALERT_NAMES and the alerts of GPUs differ")
@@ -41,7 +44,7 @@ if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
 def thresholds(spec: Spec) -> Iterator[Threshold]:
     """Every threshold that is on: per model and alert, one for each of the alert's severities."""
     for model in spec.models:
-        for alert in MODEL_ALERTS:
+        for alert in _OF_MODELS:
             assert alert.promised is not None
             settings = model.alerts.get(alert.name)
             if settings is not None and not settings.enabled:

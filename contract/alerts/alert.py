@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from contract.quantity import Duration
@@ -35,6 +35,8 @@ class Alert:
     display: Display = "number"
     set_by: str = ""
     """The key of models.yaml that sets the threshold, for docs and notifications."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What every firing alert of the name carries besides its severity."""
     default: float | None = None
     """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
 

@@ -17,8 +17,8 @@ night is not an incident."""
 
 def _latency(quantile: float) -> Promised:
     def promised(model: Model, _: Severity) -> dict[str, float]:
-        found = [pair for pair in model.slo.latency if pair.target == quantile]
-        return {"": found[0].threshold.seconds} if found else {}
+        found = [pair.threshold for pair in model.slo.latency if pair.target == quantile]
+        return {"": min(found).seconds} if found else {}
 
     return promised
 

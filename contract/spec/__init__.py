@@ -17,7 +17,7 @@ from contract.spec.alerting import (
 from contract.spec.hours import WEEKDAYS, Hours, Maintenance, QuietHours
 from contract.spec.model import BusinessRatio, CustomMetric, FeatureRange, Model, ModelGpu, Task
 from contract.spec.performance import DataQuality, Performance, Promise
-from contract.spec.promises import QUANTILES, Drift, Latency, Slo
+from contract.spec.promises import QUANTILES, Drift, Freshness, Latency, Slo
 from contract.spec.serving import MappedPath, Serving
 from contract.spec.sidecar import Limits, PredictionLog, Sidecar
 from contract.spec.stack import Budget, Dialect, Gpu, Stack
@@ -43,6 +43,7 @@ __all__ = [
     "Dialect",
     "Drift",
     "FeatureRange",
+    "Freshness",
     "Gpu",
     "Hours",
     "Latency",

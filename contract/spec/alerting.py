@@ -34,6 +34,10 @@ ALERT_NAMES: Final = (
     "FeatureDrift",
     "DriftShare",
     "DriftEvaluationStale",
+    "ErrorBudgetBurn1h",
+    "ErrorBudgetBurn6h",
+    "ErrorBudgetBurn1d",
+    "ErrorBudgetBurn3d",
 )
 """Alerts that a model can override or disable; contract.alerts defines them."""
 

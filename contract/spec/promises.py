@@ -10,19 +10,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from contract.quantity import Duration, Ratio, problem
 from contract.spec.section import Section, as_list
 
-__all__ = ["QUANTILES", "Drift", "Latency", "Reference", "Slo"]
+__all__ = ["QUANTILES", "Drift", "Freshness", "Latency", "Reference", "Slo"]
 
 QUANTILES: Final = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p999"}
 """Latency quantiles that are recorded, and how they are called in names."""
 
 
-def _known_quantile(target: float) -> float:
-    if target not in QUANTILES:
-        known = ", ".join(f"{quantile * 100:g}%" for quantile in QUANTILES)
-        raise problem(
-            f"is not one of the recorded quantiles: {target * 100:g}%", f"write one of {known}"
-        )
+def _with_budget(target: float) -> float:
+    if target >= 1:
+        raise problem("leaves no error budget: 100%", "nothing never fails: write 99.9% or 99.99%")
+    if target <= 0:
+        raise problem("promises nothing: 0%", "write what share must be good: 99%")
     return target
+
+
+Target = Annotated[Ratio, AfterValidator(_with_budget)]
+"""The share of events that must be good, below 100%."""
 
 
 class Latency(Section):
@@ -30,35 +33,71 @@ class Latency(Section):
 
     threshold: Duration
     """What a request may take."""
-    target: Annotated[Ratio, AfterValidator(_known_quantile)] = 0.99
-    """The share of requests that are faster: 50%, 90%, 95%, 99% or 99.9%."""
+    target: Target = 0.99
+    """The share of requests that are faster. At 50%, 90%, 95%, 99% and 99.9% there is also an
+    alert on that quantile of the last five minutes."""
 
     @property
-    def quantile(self) -> str:
-        """What the quantile is called in names: p99."""
-        return QUANTILES[self.target]
+    def quantile(self) -> str | None:
+        """What the quantile is called in names, p99; None where the target is none."""
+        return QUANTILES.get(self.target)
 
 
-def _distinct_quantiles(pairs: tuple[Latency, ...]) -> tuple[Latency, ...]:
-    targets = [pair.target for pair in pairs]
-    if len(set(targets)) != len(targets):
-        raise problem("promises the same target twice")
+def _distinct(pairs: tuple[Latency, ...]) -> tuple[Latency, ...]:
+    if len({(pair.threshold, pair.target) for pair in pairs}) != len(pairs):
+        raise problem("promises the same twice", "keep one of them")
     return pairs
 
 
-class Slo(Section):
-    """What is promised of a model over `window`."""
+_FRESHEST: Final = Duration.parse("5m")
 
-    window: Duration = Duration.parse("30d")
-    """The period over which the promise holds."""
-    availability: Ratio = 0.999
+
+def _not_too_fresh(within: Duration) -> Duration:
+    if within < _FRESHEST:
+        raise problem(f"is below {_FRESHEST}: {within}", "traffic is looked at over five minutes")
+    return within
+
+
+class Freshness(Section):
+    """A promise that predictions keep coming: for `target` of the time, one within `within`."""
+
+    target: Target = 0.99
+    """The share of the time in which the last prediction is recent."""
+    within: Annotated[Duration, AfterValidator(_not_too_fresh)]
+    """How long ago the last prediction may be; at least 5m."""
+
+
+_SHORTEST_PERIOD: Final = Duration.parse("7d")
+
+
+def _long_enough(period: Duration) -> Duration:
+    if period < _SHORTEST_PERIOD:
+        raise problem(
+            f"is too short a period to judge: {period}",
+            f"write {_SHORTEST_PERIOD} or more, 30d as a rule",
+        )
+    return period
+
+
+class Slo(Section):
+    """What is promised of a model over `window`; docs/slo.md says what follows from it."""
+
+    window: Annotated[Duration, AfterValidator(_long_enough)] = Duration.parse("30d")
+    """The period over which the promise holds, at least 7d."""
+    availability: Target = 0.999
     """The share of requests that succeed."""
     latency: Annotated[
         tuple[Latency, ...],
         BeforeValidator(as_list, json_schema_input_type=Latency | list[Latency]),
-        AfterValidator(_distinct_quantiles),
+        AfterValidator(_distinct),
     ] = (Latency(threshold=Duration.parse("250ms")),)
-    """How fast requests are: one promise, or a list of them with different targets."""
+    """How fast requests are: one promise, or a list of them."""
+    accuracy: Target | None = None
+    """The share of labelled predictions that are right; of classifiers with a profile."""
+    drift_free: Target | None = None
+    """The share of the time in which nothing has drifted critically; of models with a profile."""
+    freshness: Freshness | None = None
+    """That predictions keep coming."""
 
 
 def _moment(value: object) -> object:

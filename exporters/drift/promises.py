@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from contract import catalog
 from contract.alerts import thresholds
+from contract.slo import objectives
 from contract.spec import Spec
 from exporters.expose import Family, series
 
@@ -31,6 +32,26 @@ def promises(spec: Spec) -> Iterator[Family]:
                 threshold.value,
             )
             for threshold in thresholds(spec)
+        ],
+    )
+    yield Family(
+        catalog.SLO_OBJECTIVE,
+        [
+            (
+                series(
+                    catalog.SLO_OBJECTIVE,
+                    model_name=model.name,
+                    model_version=model.version,
+                    objective=objective.name,
+                    kind=objective.kind,
+                    limit=objective.limit,
+                    period=str(objective.period),
+                    source=objective.source,
+                ),
+                objective.target,
+            )
+            for model in spec.models
+            for objective in objectives(model)
         ],
     )
     yield Family(

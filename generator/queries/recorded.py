@@ -33,6 +33,7 @@ __all__ = [
     "LATENCY_QUANTILES",
     "MODEL_JOBS",
     "OWNER",
+    "PROMISES",
     "RECORDED",
     "REQUESTS",
     "REQUESTS_INCREASE",
@@ -41,6 +42,7 @@ __all__ = [
     "THRESHOLD",
     "Group",
     "Recorded",
+    "remembered",
 ]
 
 MODEL_JOBS: Final = ("ml-sidecar",)
@@ -63,7 +65,7 @@ class Group:
         return spec.clock(self.slowly) if self.slowly and self.slowly > usual else None
 
 
-_PROMISES: Final = Group("model-promises")
+PROMISES: Final = Group("model-promises")
 _TRAFFIC: Final = Group("model-traffic-5m")
 _DRIFT: Final = Group("model-drift", slowly=Duration.parse("1m"))
 
@@ -104,7 +106,7 @@ def _mean(histogram: Metric) -> Callable[[Spec], str]:
     return lambda spec: f"{total(spec)}\n/\n({count(spec)} > 0)"
 
 
-def _remembered(series: Metric) -> Callable[[Spec], str]:
+def remembered(series: Metric) -> Callable[[Spec], str]:
     """What is exposed now; while nothing at all is, what was exposed last.
 
     What models.yaml no longer says is thus forgotten at once, and a collector that is down does
@@ -123,14 +125,14 @@ def _remembered(series: Metric) -> Callable[[Spec], str]:
 
 def _threshold(spec: Spec) -> str:
     labels = catalog.ALERT_THRESHOLD.labels
-    return f"max {_by(labels)} {_remembered(catalog.ALERT_THRESHOLD)(spec)}"
+    return f"max {_by(labels)} {remembered(catalog.ALERT_THRESHOLD)(spec)}"
 
 
 THRESHOLD: Final = Recorded(
     name="model:ml_alert_threshold",
     labels=catalog.ALERT_THRESHOLD.labels,
     help="The threshold of each alert of each model, as models.yaml has it.",
-    group=_PROMISES,
+    group=PROMISES,
     expression=_threshold,
 )
 
@@ -139,9 +141,9 @@ TARGET_INFO: Final = Recorded(
     name="model:ml_model_target_info",
     labels=(*MODEL, "target"),
     help="Always 1; a target that should serve the model.",
-    group=_PROMISES,
+    group=PROMISES,
     expression=lambda spec: (
-        f"max {_by((*MODEL, 'target'))} {_remembered(catalog.MODEL_TARGET_INFO)(spec)}"
+        f"max {_by((*MODEL, 'target'))} {remembered(catalog.MODEL_TARGET_INFO)(spec)}"
     ),
 )
 
@@ -149,9 +151,9 @@ OWNER: Final = Recorded(
     name="model:ml_model_owner_info",
     labels=(*MODEL, "team"),
     help="Always 1; the team that owns the model.",
-    group=_PROMISES,
+    group=PROMISES,
     expression=lambda spec: (
-        f"max {_by((*MODEL, 'team'))} {_remembered(catalog.MODEL_TARGET_INFO)(spec)}"
+        f"max {_by((*MODEL, 'team'))} {remembered(catalog.MODEL_TARGET_INFO)(spec)}"
     ),
 )
 
@@ -173,7 +175,7 @@ TARGET_UP: Final = Recorded(
     labels=(*MODEL, "target", "targets"),
     help="1 where Prometheus scrapes a target of the model, 0 where not; targets says how many "
     "the model has.",
-    group=_PROMISES,
+    group=PROMISES,
     expression=_target_up,
 )
 

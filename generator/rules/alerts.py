@@ -66,7 +66,7 @@ def _model_rule(promise: Promise, spec: Spec) -> Rule:
         alert=promise.alert,
         expression=MODEL_EXPRESSIONS[promise.alert](promise),
         hold=_hold(promise.hold, spec),
-        labels={"severity": promise.severity},
+        labels={"severity": promise.severity, **ALERTS[promise.alert].labels},
         annotations=render_annotations(ALERTS[promise.alert], promise.severity, spec),
     )
 

@@ -22,6 +22,8 @@ from generator.rules.evidence import (
     GPU_EVIDENCE,
     LONGEST_WINDOW,
     MODEL_EVIDENCE,
+    SLO_EVALUATED,
+    SLO_TIMELINES,
     STACK_EVIDENCE,
     Evidence,
     Inputs,
@@ -48,7 +50,9 @@ def render_proofs(spec: Spec) -> dict[str, str]:
     for name in STACK_EVIDENCE:
         tests[name] = list(_stack_tests(ALERTS[name], spec))
     tests["Watchdog"] = [_watchdog(spec)]
-    return {name: _file(found) for name, found in tests.items() if found}
+    return {
+        name: _file(found, every=SLO_EVALUATED.get(name)) for name, found in tests.items() if found
+    }
 
 
 def proven(spec: Spec) -> list[Threshold]:
@@ -59,11 +63,13 @@ def proven(spec: Spec) -> list[Threshold]:
     return list(first.values())
 
 
-def _file(tests: Sequence[dict[str, Any]]) -> str:
+def _file(tests: Sequence[dict[str, Any]], *, every: Duration | None = None) -> str:
+    """A file of tests whose rules are evaluated with each input, or as often as is said."""
+    with_inputs = min((test["interval"] for test in tests), key=Duration.parse)
     return render_yaml(
         {
             "rule_files": ["../rules/recording.yml", "../rules/alerts.yml"],
-            "evaluation_interval": min((test["interval"] for test in tests), key=Duration.parse),
+            "evaluation_interval": str(every) if every else with_inputs,
             # Without an order, promtool may evaluate an alert before the series it reads.
             "group_eval_order": [*recording.group_names(), *alerts.group_names()],
             "tests": list(tests),
@@ -77,7 +83,7 @@ def _file(tests: Sequence[dict[str, Any]]) -> str:
 def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
     model = spec.model(threshold.model_name, threshold.model_version)
     assert model is not None
-    times = Timeline.of(threshold.hold, spec)
+    times = SLO_TIMELINES.get(threshold.alert) or Timeline.of(threshold.hold, spec)
     evidence = MODEL_EVIDENCE[threshold.alert](threshold, model, spec, times)
     if evidence is None:
         return
@@ -94,7 +100,7 @@ def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
         selector(catalog.ALERT_THRESHOLD, **promise): times.gauge(threshold.value, threshold.value)
     }
     labels = {k: v for k, v in promise.items() if k not in {"alert", "hold"}}
-    labels |= dict(evidence.labels)
+    labels |= {**ALERTS[threshold.alert].labels, **evidence.labels}
     expected = _expected(ALERTS[threshold.alert], labels, evidence, threshold.value, spec)
     who = f"{threshold.alert} {threshold.severity} of {model.name} {model.version}"
     yield from _tests(threshold.alert, who, threshold.hold, times, evidence, given, expected)

@@ -184,16 +184,80 @@ REFUSED: dict[str, tuple[str, str]] = {
             "| write 250ms, 250s, 250m or 250d"
         ),
     ),
-    "a quantile that is not recorded": (
-        with_model("slo: {latency: {threshold: 1s, target: 98%}}"),
+    "one promise twice": (
+        with_model("slo: {latency: [{threshold: 1s}, {threshold: 1s, target: 99%}]}"),
+        "2:62 models[0].slo.latency: promises the same twice | keep one of them",
+    ),
+    "a promise without an error budget": (
+        with_model("slo: {availability: 100%}"),
         (
-            "2:86 models[0].slo.latency.target: is not one of the recorded quantiles: 98% "
-            "| write one of 50%, 90%, 95%, 99%, 99.9%"
+            "2:67 models[0].slo.availability: leaves no error budget: 100% "
+            "| nothing never fails: write 99.9% or 99.99%"
         ),
     ),
-    "one promise twice": (
-        with_model("slo: {latency: [{threshold: 1s}, {threshold: 2s}]}"),
-        "2:62 models[0].slo.latency: promises the same target twice",
+    "a promise of nothing": (
+        with_model("slo: {latency: {threshold: 1s, target: 0%}}"),
+        (
+            "2:86 models[0].slo.latency.target: promises nothing: 0% "
+            "| write what share must be good: 99%"
+        ),
+    ),
+    "a period of a day": (
+        with_model("slo: {window: 1d}"),
+        (
+            "2:61 models[0].slo.window: is too short a period to judge: 1d "
+            "| write 7d or more, 30d as a rule"
+        ),
+    ),
+    "a prediction that must be fresher than a rate can tell": (
+        with_model("slo: {freshness: {within: 1m}}"),
+        (
+            "2:73 models[0].slo.freshness.within: is below 5m: 1m "
+            "| traffic is looked at over five minutes"
+        ),
+    ),
+    "freshness without a time": (
+        with_model("slo: {freshness: {target: 99%}}"),
+        "2:53 models[0].slo.freshness.within: is required",
+    ),
+    "the accuracy of a regressor": (
+        with_model("slo: {accuracy: 90%}"),
+        (
+            "2:63 models[0].slo.accuracy: is nothing that a regression has "
+            "| promise its errors: performance: {mae: {max: 10}}"
+        ),
+    ),
+    "drift without a profile": (
+        with_model("slo: {drift_free: 99%}"),
+        "2:65 models[0].slo.drift_free: needs a profile | add profile: profiles/a.json",
+    ),
+    "a model's period longer than samples are kept": (
+        with_model("slo: {window: 90d}"),
+        (
+            "2:61 models[0].slo.window: stack.retention 35d is shorter than the 90d over which "
+            "a 1 is judged (slo.window) | keep samples for longer: stack: {retention: 105d}"
+        ),
+    ),
+    "a default's period longer than samples are kept": (
+        "defaults: {slo: {window: 45d}}\n" + ONE,
+        (
+            "1:26 defaults.slo.window: stack.retention 35d is shorter than the 45d over which "
+            "a 1 is judged (slo.window) | keep samples for longer: stack: {retention: 53d}"
+        ),
+    ),
+    "a retention shorter than the default period": (
+        "stack: {retention: 15d}\n" + ONE,
+        (
+            "1:20 stack.retention: stack.retention 15d is shorter than the 30d over which "
+            "a 1 is judged (slo.window) | keep samples for longer: stack: {retention: 35d}"
+        ),
+    ),
+    "a drift window longer than samples are kept": (
+        with_model("drift: {window: 36d}"),
+        (
+            "2:63 models[0].drift.window: stack.retention 35d is shorter than the 36d over which "
+            "a 1 is judged (drift.window) | keep samples for longer: stack: {retention: 42d}"
+        ),
     ),
     "an alert that nobody knows": (
         with_model("alerts: {TargetDwn: off}"),
@@ -382,7 +446,7 @@ def test_a_wrong_value_is_refused_at_its_place_with_a_suggestion(
 EVERYTHING_WRONG = """\
 defaults:
   team: platfrom
-  slo: {window: 30, availability: 99.9, latency: {threshold: 250, target: 98%}}
+  slo: {window: 30, availability: 99.9, latency: {threshold: 250, target: 100%}}
   drift: {method: chi, warnning: 0.1}
 teams:
   platform: {slack: {channel: "#x", webhook_file: secrets/none}, phone: 5}
@@ -395,7 +459,7 @@ models:
     serving: {targets: [localhost, "[::1]:91"]}
     profile: profiles/none.json
     alerts: {TargetDwn: off, HighErrorRatio: {for: 5, threshold: 5, severity: crit}}
-    slo: {latency: [{threshold: 1s}, {threshold: 2s}]}
+    slo: {latency: [{threshold: 1s}, {threshold: 1s}]}
     foo: 1
   - {name: a, version: "1", task: regression, team: nobody}
   - {name: a, version: "1", task: regression}

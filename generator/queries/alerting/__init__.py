@@ -6,9 +6,13 @@ from the same series. The value of an alert is always what is measured, never th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
-from generator.queries.alerting.models import MODEL_EXPRESSIONS
+from generator.queries.alerting.models import MODEL_EXPRESSIONS as _OF_SERVING
 from generator.queries.alerting.promise import Promise, threshold_lookup
+from generator.queries.alerting.slo import SLO_EXPRESSIONS
 from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS
 
 __all__ = [
@@ -20,3 +24,9 @@ __all__ = [
     "codes_lookup",
     "threshold_lookup",
 ]
+
+MODEL_EXPRESSIONS: Final[Mapping[str, Callable[[Promise], str]]] = {
+    **_OF_SERVING,
+    **SLO_EXPRESSIONS,
+}
+"""The alerts of models, by name; the series carry model_name, model_version and team."""

@@ -43,6 +43,7 @@ def compare(measured: str, comparison: str, promise: Promise, *, by: str = "") -
     on = ON_MODEL
     if by:
         on = "on (model_name, model_version, objective)"
+    if by not in {"", "objective"}:
         measured = f'label_replace({measured}, "objective", "$1", "{by}", "(.*)")'
     return f"{measured}\n{comparison} {on} group_left (team)\n{promise.thresholds}"
 

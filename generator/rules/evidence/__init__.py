@@ -5,18 +5,26 @@ They are what exporters expose, so that a proof runs through the recording rules
 
 from __future__ import annotations
 
+from typing import Final
+
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 from generator.rules.evidence.gpus import GPU_EVIDENCE, LONGEST_WINDOW
-from generator.rules.evidence.models import MODEL_EVIDENCE
+from generator.rules.evidence.models import MODEL_EVIDENCE as _OF_SERVING
+from generator.rules.evidence.slo import SLO_EVALUATED, SLO_EVIDENCE, SLO_TIMELINES
 from generator.rules.evidence.stack import STACK_EVIDENCE
 
 __all__ = [
     "GPU_EVIDENCE",
     "LONGEST_WINDOW",
     "MODEL_EVIDENCE",
+    "SLO_EVALUATED",
+    "SLO_TIMELINES",
     "STACK_EVIDENCE",
     "Evidence",
     "Inputs",
     "Timeline",
     "selector",
 ]
+
+MODEL_EVIDENCE: Final = {**_OF_SERVING, **SLO_EVIDENCE}
+"""By alert of models; None where no input can make it fire."""
