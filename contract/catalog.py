@@ -360,6 +360,22 @@ SQUARED_ACTUAL: Final = _counter(
     "Sum of actual^2 over labels of a regressor.",
 )
 
+SEGMENT_OUTCOMES: Final = _counter(
+    "ml_segment_outcomes_total",
+    (*MODEL, "feature_name", "category", "predicted_class", "actual_class"),
+    Exporter.SIDECAR,
+    "Labelled predictions of a classifier by the category of a feature that models.yaml names "
+    "under segments.",
+)
+SEGMENT_ERRORS: Final = _counter(
+    "ml_segment_errors_total",
+    (*MODEL, "feature_name", "category", "sum"),
+    Exporter.SIDECAR,
+    "Sums over labelled predictions of a regressor by segment, as over all: how many (samples), "
+    "|error| (absolute), error^2 (squared), error^4 (quartic), |error| where it was too high "
+    "(positive) and too low (negative).",
+)
+
 # What else a model tells
 
 BUSINESS_EVENTS: Final = _counter(
@@ -631,6 +647,32 @@ MODEL_PERFORMANCE_ESTIMATION_ERROR: Final = _gauge(
     (*MODEL, "metric", "window"),
     Exporter.DRIFT,
     "The estimate less what labels gave over the same window, where there are enough of them.",
+)
+SEGMENT_PERFORMANCE: Final = _gauge(
+    "ml_segment_performance",
+    (*MODEL, "feature_name", "category", "metric", "window"),
+    Exporter.DRIFT,
+    "ml_model_performance of the predictions for which a feature had that category; absent below "
+    "performance.min_samples labels.",
+)
+SEGMENT_PERFORMANCE_LIMIT: Final = _gauge(
+    "ml_segment_performance_limit",
+    (*MODEL, "feature_name", "category", "metric", "window", "bound"),
+    Exporter.DRIFT,
+    "Ends of the 95% confidence interval of ml_segment_performance: lower, upper.",
+)
+SEGMENT_PERFORMANCE_DECAYED: Final = _gauge(
+    "ml_segment_performance_decayed",
+    (*MODEL, "feature_name", "category", "metric", "window"),
+    Exporter.DRIFT,
+    "1 where the metric of a segment is worse than models.yaml promises of the whole model, and by "
+    "more than chance, else 0.",
+)
+SEGMENT_SAMPLES: Final = _gauge(
+    "ml_segment_samples",
+    (*MODEL, "feature_name", "category", "window"),
+    Exporter.DRIFT,
+    "Predictions of a segment whose labels came within the window.",
 )
 LABEL_COVERAGE: Final = _gauge(
     "ml_label_coverage_ratio",

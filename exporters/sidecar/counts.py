@@ -23,6 +23,7 @@ from exporters.sidecar.layout import (
     Numbers,
 )
 from exporters.sidecar.rows import Rows
+from exporters.sidecar.segments import ERRORS, Segments
 
 __all__ = ["RESULTS", "SCORE_LOSSES", "Counts", "Histogram", "count_events", "count_rows"]
 
@@ -86,7 +87,9 @@ class Counts:
     `actual_above` and `actual_below` are the sums of |actual| above and below zero, `error_above`
     and `error_below` those of |prediction - actual| where it was too high and too low.
     `class_confidence` has the bins of confidence of each predicted class, where the profile has a
-    calibration, `score_losses` the sums named in SCORE_LOSSES.
+    calibration, `score_losses` the sums named in SCORE_LOSSES. Of each feature that outcomes are
+    sliced by, `segment_outcomes` has shape [categories, predicted, actual] or, of a regressor,
+    `segment_errors` [categories, segments.ERRORS], other last.
     """
 
     statuses: Counted
@@ -117,6 +120,8 @@ class Counts:
     class_confidence: Counted = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     class_confidence_totals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     score_losses: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SCORE_LOSSES)))
+    segment_outcomes: list[Counted] = field(default_factory=list)
+    segment_errors: list[NDArray[np.float64]] = field(default_factory=list)
 
     def missing(self, layout: Layout) -> dict[str, int]:
         """Events in which a feature of the profile was absent, null or NaN, by feature."""
@@ -131,6 +136,7 @@ class Counts:
         """Counts of nothing."""
         classes = len(layout.classes.names) + 1
         calibrated = len(layout.classes.names) if layout.calibrated else 0
+        segments = Segments.of(layout).names
         return cls(
             statuses=_zeros(len(STATUSES)),
             latency=Histogram.over(layout.latency_edges),
@@ -155,6 +161,14 @@ class Counts:
                 (calibrated, len(layout.confidence_edges) + 1), dtype=np.int64
             ),
             class_confidence_totals=np.zeros(calibrated),
+            segment_outcomes=[
+                np.zeros((len(names), classes, classes), dtype=np.int64)
+                for _, names in (segments if layout.classifies else ())
+            ],
+            segment_errors=[
+                np.zeros((len(names), len(ERRORS)))
+                for _, names in (() if layout.classifies else segments)
+            ],
         )
 
     def adopt(self, before: Counts, old: Layout, new: Layout) -> None:
@@ -170,6 +184,8 @@ class Counts:
             "confidence": old.confidence_edges != new.confidence_edges,
             "value": old.value_edges != new.value_edges,
             "outcome_scores": old.scores_outcomes != new.scores_outcomes,
+            "segment_outcomes": Segments.of(old).names != Segments.of(new).names,
+            "segment_errors": Segments.of(old).names != Segments.of(new).names,
         }
         for name in ("class_confidence", "class_confidence_totals"):
             changed[name] = (

@@ -23,6 +23,7 @@ from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
 from exporters.sidecar.layout import BATCH_EDGES, DELAY_EDGES, STAGES, Layout
 from exporters.sidecar.log.commits import Commits
+from exporters.sidecar.segments import ERRORS, Segments
 from exporters.sidecar.tally import Tally
 
 __all__ = ["Exposition"]
@@ -42,6 +43,8 @@ _COUNTERS = (
     catalog.LABELS,
     catalog.OUTCOMES,
     catalog.SCORE_LOSS,
+    catalog.SEGMENT_OUTCOMES,
+    catalog.SEGMENT_ERRORS,
     catalog.SIGNED_ERROR,
     catalog.QUARTIC_ERROR,
     catalog.ABSOLUTE_ERROR,
@@ -152,6 +155,8 @@ class _Prepared:
     actuals: list[Series]
     signed_errors: list[Series]
     score_losses: list[Series]
+    segment_outcomes: list[Series]
+    segment_errors: list[Series]
     class_confidence: list[HistogramSeries]
     label_delay: HistogramSeries
     outcome_scores: list[HistogramSeries]
@@ -184,6 +189,7 @@ class _Prepared:
             catalog.QUARTIC_ERROR,
         )
         numbers, categories = layout.numbers, layout.categories
+        segments = Segments.of(layout).names
         return cls(
             info=series(
                 catalog.MODEL_INFO,
@@ -219,6 +225,28 @@ class _Prepared:
             score_losses=(
                 each(catalog.SCORE_LOSS, "loss", SCORE_LOSSES) if layout.scores_outcomes else []
             ),
+            segment_outcomes=[
+                line
+                for name, names in (segments if layout.classifies else ())
+                for category in names
+                for predicted in classes
+                for line in each(
+                    catalog.SEGMENT_OUTCOMES,
+                    "actual_class",
+                    classes,
+                    feature_name=name,
+                    category=category,
+                    predicted_class=predicted,
+                )
+            ],
+            segment_errors=[
+                line
+                for name, names in (() if layout.classifies else segments)
+                for category in names
+                for line in each(
+                    catalog.SEGMENT_ERRORS, "sum", ERRORS, feature_name=name, category=category
+                )
+            ],
             class_confidence=[
                 histogram_series(
                     catalog.PREDICTION_CLASS_CONFIDENCE,
@@ -318,6 +346,12 @@ def _fill_outcomes(tally: Tally, prepared: _Prepared, fill: Fill) -> None:
     if prepared.signed_errors:
         errors = (counts.error_above, counts.error_below)
         fill(catalog.SIGNED_ERROR, prepared.signed_errors, errors)
+    for metric, lines, parts in (
+        (catalog.SEGMENT_OUTCOMES, prepared.segment_outcomes, counts.segment_outcomes),
+        (catalog.SEGMENT_ERRORS, prepared.segment_errors, counts.segment_errors),
+    ):
+        if lines:
+            fill(metric, lines, [value for own in parts for value in own.ravel().tolist()])
     if prepared.score_losses:
         fill(catalog.SCORE_LOSS, prepared.score_losses, counts.score_losses.tolist())
 

@@ -32,6 +32,7 @@ from exporters.sidecar.log.batch import (
     make_keys,
     random_keys,
 )
+from exporters.sidecar.segments import Segments, part, together
 
 __all__ = ["Labelled", "likeliest"]
 
@@ -45,11 +46,13 @@ class Labelled:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.model_name, self.model_version = layout.model.key
+        self.segments = Segments.of(layout)
         self.fingerprint = _fingerprint(layout)
 
     def follow(self, layout: Layout) -> None:
         """Count on another layout with the same classes from now on."""
         self.layout, self.fingerprint = layout, _fingerprint(layout)
+        self.segments = Segments.of(layout)
 
     def entries_of(self, events: Sequence[Event], arrived: float) -> Entries:
         """The entries of events, shape [events]."""
@@ -65,28 +68,37 @@ class Labelled:
         entries["time"] = _times([event.timestamp for event in events], arrived)
         predictions = [event.prediction for event in events]
         entries["value"] = self._values(predictions)
-        entries["score"] = self._scores(
-            predictions, entries["value"], [event.confidence for event in events]
-        )
+        scores = self._scores(predictions, entries["value"], [event.confidence for event in events])
+        if self.segments.known:
+            scores = together(scores, self.segments.codes([event.features for event in events]))
+        entries["score"] = scores
         return entries
 
     def entries_of_parts(self, parts: Sequence[Events], arrived: float) -> Entries:
         """The entries of the events of parts that are whole, one after the other."""
         layout = self.layout
-        if any(part.rows is None or part.rows.layout is not layout for part in parts):
-            return self.entries_of([event for part in parts for event in part.events], arrived)
-        entries = np.zeros(sum(part.size for part in parts), ENTRY)
+        if any(each.rows is None or each.rows.layout is not layout for each in parts) or (
+            self.segments.known
+            and any(each.rows.features < each.size for each in parts if each.rows)
+        ):
+            return self.entries_of([event for each in parts for event in each.events], arrived)
+        entries = np.zeros(sum(each.size for each in parts), ENTRY)
         start = 0
-        for part in parts:
-            assert part.rows is not None
-            own, start = entries[start : start + part.size], start + part.size
-            if part.ids:
-                own["key"] = self._keys(part.ids)
-            own["time"] = _times(part.times, arrived) if part.times else arrived
-            own["value"] = part.rows.fields.get("prediction", np.nan)
-            own["score"] = part.rows.fields.get("confidence", np.nan)
+        for each in parts:
+            assert each.rows is not None
+            own, start = entries[start : start + each.size], start + each.size
+            if each.ids:
+                own["key"] = self._keys(each.ids)
+            own["time"] = _times(each.times, arrived) if each.times else arrived
+            own["value"] = each.rows.fields.get("prediction", np.nan)
+            own["score"] = each.rows.fields.get("confidence", np.nan)
         values, sure = entries["value"], entries["score"]
         entries["score"] = _positive(values, sure) if layout.scores_outcomes else np.nan
+        if self.segments.known:
+            found = [each.rows.categories for each in parts if each.rows is not None]
+            places = [np.concatenate(own) for own in zip(*found, strict=True)]
+            codes = self.segments.codes_of(dict(zip(layout.categories, places, strict=True)))
+            entries["score"] = together(entries["score"], codes)
         return entries
 
     def class_name(self, value: float) -> str | None:
@@ -128,25 +140,38 @@ class Labelled:
             if len(matched) == len(joined.actuals)
             else [joined.actuals[row] for row in matched.tolist()]
         )
+        scores, codes = part(joined.scores[matched].astype(np.float64))
+        places = self.segments.places(codes)
         if self.layout.classifies:
-            self._settle_classes(counts, joined, matched, actuals)
+            self._settle_classes(counts, joined.values[matched], scores, actuals, places)
         else:
-            _settle_numbers(counts, joined.values[matched], np.array(actuals, np.float64))
+            predicted, actual = joined.values[matched], np.array(actuals, np.float64)
+            _settle_numbers(counts, predicted, actual)
+            _settle_errors(counts, predicted - actual, places)
 
     def _settle_classes(
-        self, counts: Counts, joined: Joined, matched: NDArray[np.intp], actuals: list[Answer]
+        self,
+        counts: Counts,
+        values: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        actuals: list[Answer],
+        segments: Sequence[NDArray[np.intp]],
     ) -> None:
         classes = self.layout.classes
         width = classes.other + 1
-        predicted = np.minimum(joined.values[matched], classes.other).astype(np.intp)
+        predicted = np.minimum(values, classes.other).astype(np.intp)
         actual = np.array(self._places(actuals), np.intp)
         pairs = np.bincount(predicted * width + actual, minlength=width * width)
         counts.outcomes += pairs.reshape(width, width)
-        scores = joined.scores[matched].astype(np.float64)
+        for place, places in enumerate(segments):
+            own = counts.segment_outcomes[place]
+            cells = (places * width + predicted) * width + actual
+            found = np.bincount(cells[places >= 0], minlength=own.size)
+            counts.segment_outcomes[place] = own + found.reshape(own.shape)
         known = ~np.isnan(scores)
         for place in range(len(counts.outcome_scores)):
-            own = scores[known & (actual == place)]
-            counts.outcome_scores[place] += _histogram(CONFIDENCE_EDGES, own)
+            of_class = scores[known & (actual == place)]
+            counts.outcome_scores[place] += _histogram(CONFIDENCE_EDGES, of_class)
         if self.layout.scores_outcomes:
             known &= actual < classes.other
             counts.score_losses += _losses(scores[known], actual[known] == 1)
@@ -216,6 +241,23 @@ def _settle_numbers(
     counts.quartic_error += float((np.clip(errors, -_LARGEST, _LARGEST) ** 4).sum())
 
 
+def _settle_errors(
+    counts: Counts, errors: NDArray[np.float64], segments: Sequence[NDArray[np.intp]]
+) -> None:
+    terms = (
+        np.ones(len(errors)),
+        np.abs(errors),
+        errors * errors,
+        np.clip(errors, -_LARGEST, _LARGEST) ** 4,
+        np.maximum(errors, 0),
+        np.maximum(-errors, 0),
+    )
+    for own, places in zip(counts.segment_errors, segments, strict=True):
+        known = places >= 0
+        for column, term in enumerate(terms):
+            own[:, column] += np.bincount(places[known], term[known], minlength=len(own))
+
+
 _LARGEST: Final = 1e70
 """An error whose fourth power, a million times over, is a number still."""
 
@@ -264,4 +306,6 @@ def _fingerprint(layout: Layout) -> str:
         layout.numbers.feature_edges,
         {name: own.names for name, own in layout.categories.items()},
     )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    # Without segments as it was before there were any, so that no log is read anew for nothing.
+    segments = Segments.of(layout).names
+    return hashlib.sha256(repr((*parts, segments) if segments else parts).encode()).hexdigest()[:16]

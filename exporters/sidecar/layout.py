@@ -254,6 +254,11 @@ def _notes(
         for name in model.ranges
         if not isinstance(features.get(name), NumericBins)
     ]
+    notes += [
+        f"segments: {name} is no categorical feature of the profile"
+        for name in model.segments
+        if not isinstance(features.get(name), CategoryBins)
+    ]
     if profile is None:
         notes.append("no profile: features are not counted")
     if not known:

@@ -20,6 +20,7 @@ from exporters.sidecar.labels import Labelled, likeliest
 from exporters.sidecar.layout import Layout
 from exporters.sidecar.log.batch import Joined
 from exporters.sidecar.rows import PLACES, Rows
+from exporters.sidecar.segments import Segments
 
 __all__ = ["READ_AT", "Tally", "note"]
 
@@ -97,11 +98,15 @@ class Tally:
     def follow(self, layout: Layout) -> bool:
         """Count on another layout from now on; whether that can be.
 
-        It cannot where the classes differ. Counts whose bins differ begin at 0 again.
+        It cannot where the classes or the segments differ. Counts whose bins differ begin at 0
+        again.
         """
         if self.layout.classes.names != layout.classes.names:
             return False
         if self.layout.classifies != layout.classifies:
+            return False
+        before, after = Segments.of(self.layout).names, Segments.of(layout).names
+        if before and before != after:
             return False
         counts = Counts.zero(layout)
         counts.adopt(self.counts, self.layout, layout)

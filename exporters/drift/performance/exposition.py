@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contract import catalog
 from contract.catalog import Metric
 from exporters.drift.performance.cycle import Report
-from exporters.drift.performance.measure import Verdict, Within
+from exporters.drift.performance.measure import Performance, Verdict, Within
 from exporters.drift.performance.subject import Subject
 from exporters.expose import Family, Series, series
 
@@ -80,15 +80,24 @@ class PerformanceLabels:
                 if name in own.metrics:
                     error = guess.value - own.metrics[name].value
                     self._add(catalog.MODEL_PERFORMANCE_ESTIMATION_ERROR, error, *at, name, window)
+            for segment, part in own.segments.items():
+                self._add_segment((*at, *segment), window, part)
         for metric, samples in self._samples.items():
             yield Family(metric, samples)
+
+    def _add_segment(self, at: tuple[str, ...], window: str, own: Performance) -> None:
+        self._add(catalog.SEGMENT_SAMPLES, own.samples, *at, window)
+        self._add_metrics(
+            catalog.SEGMENT_PERFORMANCE, catalog.SEGMENT_PERFORMANCE_LIMIT, own.metrics, at, window
+        )
+        self._add_verdicts(catalog.SEGMENT_PERFORMANCE_DECAYED, own.verdicts, at, window)
 
     def _add_metrics(
         self,
         metric: Metric,
         limit: Metric,
         found: Mapping[str, Within],
-        at: tuple[str, str],
+        at: tuple[str, ...],
         window: str,
     ) -> None:
         for name, own in found.items():
@@ -97,7 +106,7 @@ class PerformanceLabels:
             self._add(limit, own.upper, *at, name, window, "upper")
 
     def _add_verdicts(
-        self, metric: Metric, found: Mapping[str, Verdict], at: tuple[str, str], window: str
+        self, metric: Metric, found: Mapping[str, Verdict], at: tuple[str, ...], window: str
     ) -> None:
         for name, verdict in found.items():
             self._add(metric, int(verdict.decayed), *at, name, window)
@@ -122,4 +131,8 @@ _METRICS = (
     catalog.MODEL_PERFORMANCE_ESTIMATION_ERROR,
     catalog.LABEL_COVERAGE,
     catalog.LABEL_DELAY_MEDIAN,
+    catalog.SEGMENT_SAMPLES,
+    catalog.SEGMENT_PERFORMANCE,
+    catalog.SEGMENT_PERFORMANCE_LIMIT,
+    catalog.SEGMENT_PERFORMANCE_DECAYED,
 )

@@ -54,6 +54,8 @@ class Performance:
     """Labels that were joined, of the predictions; None where there were none of those."""
     delay: float | None = None
     """Seconds: the median from a prediction to its label."""
+    segments: dict[tuple[str, str], Performance] = field(default_factory=dict)
+    """By feature and category: samples, metrics and verdicts."""
 
 
 def measure(subjects: Sequence[Subject], outcomes: Sequence[Outcomes]) -> list[Performance]:
@@ -62,21 +64,44 @@ def measure(subjects: Sequence[Subject], outcomes: Sequence[Outcomes]) -> list[P
     With fewer labels than a subject's `min_samples` it has no metrics, and with fewer confidences
     no estimate.
     """
-    found = [Performance() for _ in subjects]
-    for numbers, samples, metrics in _measured(subjects, outcomes):
-        for place, number in enumerate(numbers):
-            found[number].samples = float(samples[place])
-            if round(samples[place]) >= subjects[number].model.performance.min_samples:
-                found[number].metrics |= _defined(metrics, place)
+    found = _with_labels(subjects, outcomes)
     for subject, counted, own in zip(subjects, outcomes, found, strict=True):
-        own.verdicts = _judged(subject, own.metrics)
         own.estimated = _estimated(subject, counted)
         own.estimated_verdicts = _judged(subject, own.estimated)
         predictions = counted.total(catalog.INFERENCE_REQUESTS, "success")
         if predictions >= EMPTY:
             own.coverage = min(counted.total(catalog.LABELS, "matched") / predictions, 1.0)
         own.delay = None if math.isnan(counted.delay) else counted.delay
+    _slice(subjects, outcomes, found)
     return found
+
+
+def _with_labels(subjects: Sequence[Subject], outcomes: Sequence[Outcomes]) -> list[Performance]:
+    found = [Performance() for _ in subjects]
+    for numbers, samples, metrics in _measured(subjects, outcomes):
+        for place, number in enumerate(numbers):
+            found[number].samples = float(samples[place])
+            if round(samples[place]) >= subjects[number].model.performance.min_samples:
+                found[number].metrics |= _defined(metrics, place)
+    for subject, own in zip(subjects, found, strict=True):
+        own.verdicts = _judged(subject, own.metrics)
+    return found
+
+
+def _slice(
+    subjects: Sequence[Subject], outcomes: Sequence[Outcomes], found: Sequence[Performance]
+) -> None:
+    """Measure every segment as a model of its own."""
+    segments = [
+        (number, key, own)
+        for number, counted in enumerate(outcomes)
+        for key, own in counted.segments.items()
+    ]
+    measured = _with_labels(
+        [subjects[number] for number, _, _ in segments], [own for _, _, own in segments]
+    )
+    for (number, key, _), own in zip(segments, measured, strict=True):
+        found[number].segments[key] = own
 
 
 def judge(metric: str, promise: Promise, found: Within) -> Verdict:

@@ -12,7 +12,7 @@ import numpy as np
 
 from contract import catalog
 from contract.catalog import MODEL, Metric
-from contract.profile import CONFIDENCE_EDGES
+from contract.profile import CONFIDENCE_EDGES, MAX_CATEGORIES
 from contract.quantity import Duration
 from exporters.drift.performance.interval import Array
 from exporters.drift.performance.subject import Subject
@@ -49,6 +49,8 @@ class Outcomes:
     sums: dict[tuple[str, str], float] = field(default_factory=dict)
     delay: float = math.nan
     """Seconds: the median from a prediction to its label."""
+    segments: dict[tuple[str, str], Outcomes] = field(default_factory=dict)
+    """The same by feature and category, confusion and sums alone."""
 
     @classmethod
     def of(cls, subject: Subject) -> Outcomes:
@@ -92,6 +94,10 @@ _SOURCES: Final = (
             catalog.SQUARED_ACTUAL,
         )
     ),
+    _Source(
+        catalog.SEGMENT_OUTCOMES, catalog.SEGMENT_OUTCOMES.labels[len(MODEL) :], Subject.is_sliced
+    ),
+    _Source(catalog.SEGMENT_ERRORS, catalog.SEGMENT_ERRORS.labels[len(MODEL) :], Subject.is_sliced),
     _Source(catalog.LABELS, ("result",), lambda _: True, 'result="matched"'),
     _Source(catalog.INFERENCE_REQUESTS, ("status",), lambda _: True, 'status="success"'),
     _Source(catalog.LABEL_DELAY, ("le",), lambda _: True),
@@ -131,6 +137,10 @@ def read_outcomes(
     return found, failures
 
 
+_MANY: Final = {"le": BINS, "feature_name": 3, "category": MAX_CATEGORIES}
+"""How many values labels have at most, besides those that stand for classes."""
+
+
 def _parts(source: _Source, subjects: Sequence[Subject]) -> Iterator[list[int]]:
     """The subjects that it is of, in parts that make moderate answers."""
     held: list[int] = []
@@ -138,7 +148,7 @@ def _parts(source: _Source, subjects: Sequence[Subject]) -> Iterator[list[int]]:
     for number, subject in enumerate(subjects):
         if not source.applies(subject):
             continue
-        own = math.prod(BINS if label == "le" else subject.width for label in source.labels)
+        own = math.prod(_MANY.get(label, subject.width) for label in source.labels)
         if held and series + own > SERIES_EACH:
             yield held
             held, series = [], 0
@@ -189,6 +199,8 @@ def _lay(
             elif source.metric is catalog.PREDICTION_CLASS_CONFIDENCE:
                 predicted = subject.place(labels["predicted_class"])
                 own.confidences[predicted, EDGES[float(labels["le"])]] += value
+            elif source.metric in (catalog.SEGMENT_OUTCOMES, catalog.SEGMENT_ERRORS):
+                _lay_segment(labels, value, subject, own)
             else:
                 label = labels.get(source.labels[0], "") if source.labels else ""
                 own.sums[source.metric.name, label] = value
@@ -198,6 +210,29 @@ def _lay(
             failures.setdefault(number, Failure("bins", text))
     for number, buckets in delays.items():
         found[number].delay = _median(sorted(buckets))
+
+
+_SUMS: Final = {
+    "samples": (catalog.ERROR_SAMPLES.name, ""),
+    "absolute": (catalog.ABSOLUTE_ERROR.name, ""),
+    "squared": (catalog.SQUARED_ERROR.name, ""),
+    "quartic": (catalog.QUARTIC_ERROR.name, ""),
+    "positive": (catalog.SIGNED_ERROR.name, "positive"),
+    "negative": (catalog.SIGNED_ERROR.name, "negative"),
+}
+"""The sums of segments, by what they are called of the whole model."""
+
+
+def _lay_segment(labels: Mapping[str, str], value: float, subject: Subject, own: Outcomes) -> None:
+    key = (labels["feature_name"], labels["category"])
+    segment = own.segments.get(key)
+    if segment is None:
+        segment = own.segments[key] = Outcomes.of(subject)
+    if "sum" in labels:
+        segment.sums[_SUMS[labels["sum"]]] = value
+    else:
+        predicted = subject.place(labels["predicted_class"])
+        segment.confusion[predicted, subject.place(labels["actual_class"])] += value
 
 
 def _median(buckets: Sequence[tuple[float, float]]) -> float:

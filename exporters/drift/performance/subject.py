@@ -56,6 +56,10 @@ class Subject:
         """Whether its performance can be estimated without labels."""
         return self.chances is not None
 
+    def is_sliced(self) -> bool:
+        """Whether its outcomes are counted by segment."""
+        return bool(self.model.segments)
+
     def has_errors(self) -> bool:
         """Whether its outcomes are errors."""
         return self.model.task == "regression"

@@ -29,7 +29,7 @@ def test_every_metric_of_the_catalog_is_there_from_the_start(fresh: Sidecar) -> 
     }
     # See test_log and test_reload.
     names |= {name for name in expected if name.startswith(("ml_sidecar_log_", "ml_exporter_"))}
-    assert expected - names == REPORTED | OF_UPSTREAMS | OF_CALIBRATIONS
+    assert expected - names == REPORTED | OF_UPSTREAMS | OF_CALIBRATIONS | OF_SEGMENTS
 
 
 OF_UPSTREAMS = {
@@ -40,7 +40,10 @@ OF_UPSTREAMS = {
 """Of models that have an upstream; none of these has."""
 
 OF_CALIBRATIONS = {"ml_prediction_class_confidence_count"}
-"""Of models whose profile has a calibration, see test_scores; none of these has."""
+"""Of models whose profile has a calibration, see tests/exporters/drift/performance; none here."""
+
+OF_SEGMENTS = {"ml_segment_outcomes_total", "ml_segment_errors_total"}
+"""Of models that are sliced, see test_segments; none of these is."""
 
 REPORTED = {
     "ml_model_memory_bytes",

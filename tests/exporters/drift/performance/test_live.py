@@ -76,6 +76,9 @@ MODELS: dict[str, tuple[str, Rows, Rows, dict[str, Any]]] = {
 }
 
 
+SLICED = ("turned", "price")
+
+
 def _write(folder: Path, sidecar: str) -> Path:
     models = []
     for name, (task, training, _, performance) in MODELS.items():
@@ -93,6 +96,7 @@ def _write(folder: Path, sidecar: str) -> Path:
                 "performance": {"windows": WINDOW, **performance},
                 "drift": {"window": WINDOW, "min_samples": 100},
                 "data_quality": {"freshness": "10s"},
+                "segments": ["plan"] if name in SLICED else [],
             }
         )
     path = folder / "models.yaml"
@@ -236,6 +240,37 @@ def test_metrics_are_those_of_scikit_learn_on_the_rows(found: Scrape, model: str
         assert limits["lower"] is not None
         assert limits["upper"] is not None
         assert limits["lower"] < measured < limits["upper"], metric
+
+
+def _part(rows: Rows, plan: str) -> Rows:
+    kept = [place for place, value in enumerate(rows.features["plan"]) if value == plan]
+    return Rows(
+        {}, [rows.prediction[place] for place in kept], [rows.actual[place] for place in kept]
+    )
+
+
+@pytest.mark.parametrize("plan", ["free", "paid"])
+def test_segments_are_measured_as_models_of_their_own(found: Scrape, plan: str) -> None:
+    labels = {"feature_name": "plan", "category": plan, "window": WINDOW}
+    numbers = _of_numbers(_part(PRICES, plan))
+    for model, expected in (
+        ("turned", _of_classes(_part(TURNED, plan), "yes")),
+        ("price", {name: numbers[name] for name in ("mae", "rmse", "bias")}),
+    ):
+        for metric, number in expected.items():
+            own = {"model_name": model, "metric": metric, **labels}
+            measured = found.get("ml_segment_performance", **own)
+            assert measured == pytest.approx(number, rel=0.02, abs=0.005), metric
+            assert len(found.all("ml_segment_performance_limit", **own)) == 2
+    verdict = {"model_name": "turned", "metric": "accuracy", **labels}
+    assert found.get("ml_segment_performance_decayed", **verdict) == 1
+
+
+def test_a_segment_that_never_came_has_samples_and_nothing_else(found: Scrape) -> None:
+    labels = {"model_name": "turned", "feature_name": "plan", "category": "other"}
+    assert found.get("ml_segment_samples", **labels) == 0
+    assert found.all("ml_segment_performance", **labels) == []
+    assert found.all("ml_segment_samples", model_name="sound") == []
 
 
 DECAYED: dict[str, tuple[str, str, int | None]] = {
