@@ -548,6 +548,31 @@ DRIFT_REFERENCE: Final = _gauge(
     "for models of more than 200 columns.",
     Unit.RATIO,
 )
+MULTIVARIATE_SCORE: Final = _gauge(
+    "ml_multivariate_drift_score",
+    (*MODEL, "method"),
+    Exporter.DRIFT,
+    "From rows, all features together: how well a classifier tells them from the reference's (auc, "
+    "0.5 not at all), and by how much worse they are reconstructed (pca, 1 as well as those).",
+)
+MULTIVARIATE_P_VALUE: Final = _gauge(
+    "ml_multivariate_drift_p_value",
+    (*MODEL, "method"),
+    Exporter.DRIFT,
+    "How often rows that do not differ give such a score, by permutations: 0.002 at the least.",
+)
+MULTIVARIATE_DETECTED: Final = _gauge(
+    "ml_multivariate_drift_detected",
+    (*MODEL, "severity"),
+    Exporter.DRIFT,
+    "1 where the auc is above drift.multivariate's threshold with a p-value of at most 1%, else 0.",
+)
+MULTIVARIATE_ROWS: Final = _gauge(
+    "ml_multivariate_drift_rows",
+    MODEL,
+    Exporter.DRIFT,
+    "Rows of the window that were held against the reference's.",
+)
 DRIFT_EVALUATION_TIMESTAMP: Final = _gauge(
     "ml_drift_evaluation_timestamp_seconds",
     MODEL,
@@ -559,7 +584,7 @@ DRIFT_ERRORS: Final = _counter(
     "ml_drift_errors_total",
     (*MODEL, "reason"),
     Exporter.DRIFT,
-    "Evaluations of a model that failed: prometheus, bins.",
+    "Evaluations of a model that failed: prometheus, bins, reference, rows.",
 )
 PREDICTION_DRIFT_SCORE: Final = _gauge(
     "ml_prediction_drift_score",

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contract.quantity import Duration, Ratio, problem
-from contract.spec.section import Section, as_list
+from contract.spec.section import ExistingFile, Section, as_list
 
-__all__ = ["QUANTILES", "Drift", "Freshness", "Latency", "Reference", "Slo"]
+__all__ = ["QUANTILES", "Drift", "Freshness", "Latency", "Multivariate", "Reference", "Slo"]
 
 QUANTILES: Final = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p999"}
 """Latency quantiles that are recorded, and how they are called in names."""
@@ -149,6 +149,24 @@ class Reference(Section):
         return self
 
 
+class Multivariate(Section):
+    """Drift of all features together, from rows: what no feature shows alone.
+
+    The sidecar keeps a bounded sample of rows in memory for it, which is off without this.
+    """
+
+    data: ExistingFile
+    """Rows of the reference, .csv or .parquet, with a column for each feature."""
+    rows: int = Field(default=1_000, ge=100, le=10_000)
+    """Rows that each sidecar keeps, and that are taken from the reference."""
+    window: Duration = Duration.parse("1h")
+    """The time from which those rows are a sample."""
+    warning: float = Field(default=0.6, gt=0.5, lt=1)
+    """How well rows can be told from the reference's (AUC): 0.5 is not at all."""
+    critical: float = Field(default=0.75, gt=0.5, lt=1)
+    """The same for critical."""
+
+
 class Drift(Section):
     """When a feature counts as drifted: score above warning or critical, over window."""
 
@@ -175,3 +193,5 @@ class Drift(Section):
     """The share of drifted features above which DriftShare fires."""
     reference: Reference | None = None
     """The past that data is held against, instead of the profile's counts."""
+    multivariate: Multivariate | None = None
+    """Drift of all features together, by rows; left out, no row is kept."""

@@ -23,6 +23,7 @@ from exporters.drift.layout import Layout, read_layout
 from exporters.drift.prometheus import PrometheusError, prometheus_of
 from exporters.drift.promises import promises
 from exporters.drift.quality import Judged, Quality
+from exporters.drift.rows import Together
 from exporters.drift.window import Reason
 from exporters.expose import Family, Own, series
 from exporters.expose.follow import LOOK, Follower
@@ -53,6 +54,7 @@ class _Watched:
         self.spec = spec
         self.layout: Layout = read_layout(spec)
         self.cycle = Cycle(spec, self.layout)
+        self.together = Together(spec)
         self.labels = Labels(self.layout)
         self.quality = Quality(spec, self.layout)
         self.promises = (*promises(spec), *self.quality.promises())
@@ -132,6 +134,7 @@ class Collector:
         yield from watched.promises
         if result is not None and time.monotonic() - result[1] <= KEPT_INTERVALS * self.interval:
             yield from result[0]
+        yield from watched.together.families()
         yield Family(
             catalog.DRIFT_EVALUATION_TIMESTAMP,
             [
@@ -194,6 +197,7 @@ class Collector:
             evaluation = self._watched.cycle.evaluate(ask, now, deadline=deadline)
             judged = self._watched.quality.evaluate(evaluation, ask, deadline=deadline)
             self._keep(evaluation, judged)
+            self._compare_rows(deadline)
             failures = (*evaluation.failures.values(), *judged.failures.values())
             silent = [f for f in failures if f.reason == "prometheus"]
             if silent:
@@ -229,6 +233,13 @@ class Collector:
                 own = {key: f.text for key, f in every.items() if f.reason == reason}
                 self._tell_failing(reason, own)
             self._tell_drift(evaluation)
+
+    def _compare_rows(self, deadline: float) -> None:
+        """Hold samples of rows against the reference's, where models.yaml asks for it."""
+        failed = self._watched.together.evaluate(deadline=deadline)
+        with self._lock:
+            for key in failed:
+                self._errors[*key, "rows"] = self._errors.get((*key, "rows"), 0) + 1
 
     def _tell_silence(self, reason: str, models: int) -> None:
         """Log that Prometheus fails, once, and that it answers again."""

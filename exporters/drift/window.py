@@ -29,7 +29,7 @@ from exporters.drift.prometheus import PrometheusError, RawSample, decode_labels
 
 __all__ = ["QUERIES", "Ask", "Counts", "Failure", "Reason", "Source", "Span", "read_counts"]
 
-Reason = Literal["prometheus", "bins", "reference"]
+Reason = Literal["prometheus", "bins", "reference", "rows"]
 Ask = Callable[[str, float], Sequence[RawSample]]
 """Gives the instant vector of an expression at a Unix time. Raises PrometheusError."""
 

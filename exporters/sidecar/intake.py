@@ -22,6 +22,7 @@ from exporters.sidecar.log.commits import Commits, Counted
 from exporters.sidecar.log.memory import MemoryLog
 from exporters.sidecar.log.work import Part, Work
 from exporters.sidecar.process import Processes
+from exporters.sidecar.reservoir import Reservoir, follow
 from exporters.sidecar.rows import PLACES, Rows, columns_of
 from exporters.sidecar.shape import Shape
 from exporters.sidecar.tally import READ_AT, Tally, note
@@ -74,6 +75,8 @@ class Intake:
     processes: Processes = field(default_factory=Processes)
     declared: dict[tuple[str, str], Declared] = field(default_factory=dict)
     """Business events and own metrics, by model and version."""
+    reservoirs: dict[tuple[str, str], Reservoir] = field(default_factory=dict)
+    """Samples of rows, of the models and versions whose drift is held together by rows."""
     versions: list[Counted] = field(default_factory=list)
     """All versions that were ever known, in a list that the log shares: a place in it stays."""
     commits: Commits = field(init=False)
@@ -106,6 +109,8 @@ class Intake:
             else:
                 self.declared[key] = Declared(layout.model)
         self.layouts, self.tallies = layouts, tuple(tallies)
+        found = {own.model.key: follow(own, self.reservoirs.get(own.model.key)) for own in layouts}
+        self.reservoirs = {key: kept for key, kept in found.items() if kept is not None}
         keys = {layout.model.key for layout in layouts}
         self.declared = {key: own for key, own in self.declared.items() if key in keys}
         self._by_key = {}
@@ -142,13 +147,18 @@ class Intake:
                 good = _admitted(tally, indices, events, refusals)
             if good:
                 parts.append(Part(self._places[tally], good))
+                if self.reservoirs and (kept := self.reservoirs.get(tally.layout.model.key)):
+                    kept.take(good)
         return self._finish(decoded, path, Work(parts), refusals)
 
     def take_batch(self, batch: Batch) -> Outcome:
         """Count a batch that came by column, for a layout that `batch_layout` gave."""
-        place = self._places[self._by_key[batch.key]]
+        tally = self._by_key[batch.key]
+        place = self._places[tally]
         part = Part(place, None, batch.rows, batch.ids, batch.times, batch.body)
         durable = self.commits.submit(Work([part]))
+        if self.reservoirs and (kept := self.reservoirs.get(tally.layout.model.key)):
+            kept.take_batch(batch.rows)
         for name, count in batch.ignored.items():
             note(self.ignored_fields, name, count)
         return Outcome(batch.rows.size, durable=durable)
@@ -174,6 +184,8 @@ class Intake:
         labels = columns[PLACES["actual"]]
         if tally is None or labels.count(None) < len(labels) or tally.needs_check(columns):
             return None
+        if self.reservoirs and (kept := self.reservoirs.get(tally.layout.model.key)):
+            kept.take(events)
         rows = Rows.of(tally.layout, events, columns)
         return Part.whole(self._places[tally], rows, columns, events, decoded.body)
 

@@ -89,6 +89,7 @@ class Web:
             *(post.route() for post in self._posts),
             _reported("/v1/process", self._intake),
             Route("/v1/status", self._status),
+            Route("/v1/rows/{model}/{version}", self._rows),
         ]
 
     def directs(self) -> dict[str, Direct]:
@@ -99,6 +100,18 @@ class Web:
         return length <= self._events.limits.body and self._guard.admits(
             headers.get(b"authorization", b"")
         )
+
+    async def _rows(self, request: Request) -> Response:
+        """A sample of the rows of a model, for the drift collector: who may write may read it."""
+        if not self._guard.admits(request.headers.get("authorization", "").encode()):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return Response("needs the token of the sidecar\n", 401, headers=headers)
+        key = (request.path_params["model"], request.path_params["version"])
+        kept = self._intake.reservoirs.get(key)
+        if kept is None:
+            return Response("of this model no rows are kept: drift.multivariate\n", 404)
+        found = {"seconds": kept.seconds, "columns": kept.columns()}
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     async def _status(self, request: Request) -> Response:
         found = read_status(self._intake)
