@@ -10,6 +10,7 @@ from generator.dashboards.llm import render_llm
 from generator.dashboards.model import render_model
 from generator.dashboards.provisioning import render_provisioning
 from generator.dashboards.quality import render_quality
+from generator.dashboards.slo import render_slo
 from generator.dashboards.stack import render_stack
 
 __all__ = ["render_dashboards"]
@@ -25,6 +26,7 @@ def render_dashboards(spec: Spec) -> dict[str, str]:
         "llm": render_llm(spec),
         "model": render_model(spec),
         "quality": render_quality(spec),
+        "slo": render_slo(spec),
         "stack": render_stack(spec),
     }
     return {f"{root}/dashboards/{name}.json": text for name, text in dashboards.items()} | {

@@ -23,6 +23,7 @@ CHOICES: Mapping[str, str] = {
     "$metric": "accuracy",
     "$window": "1h",
     "$feature": "age",
+    "$objective": "availability",
 }
 """One choice for every variable, and what Grafana itself puts in."""
 

@@ -52,6 +52,7 @@ def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
         "grafana/generated/dashboards/llm.json",
         "grafana/generated/dashboards/model.json",
         "grafana/generated/dashboards/quality.json",
+        "grafana/generated/dashboards/slo.json",
         "grafana/generated/dashboards/stack.json",
         "grafana/generated/provisioning/dashboards/ml.yml",
         "grafana/generated/provisioning/datasources/prometheus.yml",
