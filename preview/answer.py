@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from preview.board import Annotation, Board, Panel, Target
@@ -41,9 +41,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An annotation: something held from `start` to `end`, in Unix seconds."""
+    """An annotation of that `kind`: something held from `start` to `end`, in Unix seconds."""
 
     title: str
+    kind: str
     colour: str
     start: float
     end: float
@@ -154,13 +155,13 @@ def _marks(annotation: Annotation, series: Series, step: float) -> Sequence[Mark
     title = _fill(annotation.title, series.labels) or annotation.name
     if annotation.value_is_time:
         moments = sorted({value / 1000 for value in series.values if math.isfinite(value)})
-        return [Mark(title, annotation.colour, one, one) for one in moments]
+        return [Mark(title, annotation.name, annotation.colour, one, one) for one in moments]
     found: list[Mark] = []
     for moment in series.times:
         if found and moment - found[-1].end <= step * 1.5:
-            found[-1] = Mark(title, annotation.colour, found[-1].start, moment)
+            found[-1] = replace(found[-1], end=moment)
         else:
-            found.append(Mark(title, annotation.colour, moment, moment))
+            found.append(Mark(title, annotation.name, annotation.colour, moment, moment))
     return found
 
 

@@ -6,7 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["DARK", "LIGHT", "THEMES", "Theme", "blend", "palette", "resolve_colour"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "THEMES",
+    "Theme",
+    "blend",
+    "palette",
+    "resolve_colour",
+    "scheme_colour",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,18 @@ def blend(colour: str, ground: str, opacity: float) -> str:
     pairs = [(int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5)]
     mixed = (round(over * opacity + under * (1 - opacity)) for over, under in pairs)
     return "#{:02x}{:02x}{:02x}".format(*mixed)
+
+
+def scheme_colour(mode: str, share: float, theme: Theme) -> str:
+    """A colour of a continuous scheme, from 0 to 1; schemes of one hue begin at the panel's own."""
+    hue = mode.removeprefix("continuous-").rstrip("s").lower()
+    if hue in _HUES:
+        return blend(_NAMED[f"dark-{hue}"], theme.panel, share)
+    stops = {"G": "green", "Y": "yellow", "R": "red", "B": "blue", "P": "purple"}
+    names = [stops[part[0]] for part in re.findall(r"[A-Z][a-z]", mode)] or ["blue", "yellow"]
+    place = share * (len(names) - 1)
+    low = min(int(place), len(names) - 2)
+    return blend(_NAMED[names[low + 1]], _NAMED[names[low]], place - low)
 
 
 def palette(index: int, theme: Theme) -> str:

@@ -71,14 +71,15 @@ def render_page(
     """The page. `links` is put before /d/...; without `live` it has no forms: it is a picture."""
     hovers: dict[str, Any] = {}
     tiles = [_tile(panel, view, hovers) for panel in view.board.panels]
+    look = "" if view.theme is DARK else f"&theme={view.theme.name}"
     others = [
         (
             board.title,
-            f"{links}/d/{board.uid}?{in_url(view.choices, view.span)}",
-            board is view.board,
+            f"{links}/d/{board.uid}?{in_url(view.choices, view.span)}{look}",
+            board.uid == view.board.uid,
         )
         for board in boards.values()
-        if set(board.tags) & set(view.board.tags) or board is view.board
+        if set(board.tags) & set(view.board.tags) or board.uid == view.board.uid
     ]
     template = _TEMPLATES.get_template("page.html.j2")
     return template.render(
@@ -87,6 +88,7 @@ def render_page(
         tiles=tiles,
         others=others,
         links=links,
+        look=look,
         live=live,
         ranges=RANGES,
         refreshes=REFRESHES,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from preview.answer import Answer
 from preview.board import Panel
-from preview.colours import Theme
+from preview.colours import Theme, scheme_colour
 from preview.fields import Field, resolve_field
 from preview.span import Span
-from preview.tables import Cell, build_grid
+from preview.tables import Cell, Grid, build_grid
 from preview.variables import Choice, put_in_link
 
 __all__ = ["Column", "Sheet", "ShownCell", "build_alert_list", "build_sheet", "contrast"]
@@ -28,11 +28,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCell:
-    """One cell. `fill` and `colour` are #rrggbb or empty, `url` is empty without a link."""
+    """One cell. `fill` and `colour` are #rrggbb or empty, `url` is empty without a link.
+
+    `bar` is the share of the cell that a bar of that colour takes, where it has one.
+    """
 
     text: str
     fill: str = ""
     colour: str = ""
+    bar: float | None = None
     url: str = ""
     link: str = ""
 
@@ -56,13 +60,14 @@ def build_sheet(
         and not field.unit.startswith("dateTime")
         for index, field in enumerate(fields)
     ]
+    extents = [_extent(field, grid) for field in fields]
     rows = []
     for row in grid.rows:
         raw = {name: _raw(cell) for name, cell in zip(grid.columns, row, strict=True)}
         rows.append(
             tuple(
-                _cell(field, cell, raw, choices, span)
-                for field, cell in zip(fields, row, strict=True)
+                _cell(field, cell, raw, choices, span, extent)
+                for field, cell, extent in zip(fields, row, extents, strict=True)
             )
         )
     columns = tuple(
@@ -78,8 +83,25 @@ def _raw(cell: Cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:g}"
 
 
+def _extent(field: Field, grid: Grid) -> tuple[float, float]:
+    """From where to where values go: as the column says, else from the least to the most of all."""
+    numbers = [
+        cell for row in grid.rows for cell in row if isinstance(cell, float) and math.isfinite(cell)
+    ]
+    low, high = field.config.get("min"), field.config.get("max")
+    return (
+        float(low) if low is not None else min(numbers, default=0.0),
+        float(high) if high is not None else max(numbers, default=1.0),
+    )
+
+
 def _cell(
-    field: Field, cell: Cell, row: Mapping[str, str], choices: Mapping[str, Choice], span: Span
+    field: Field,
+    cell: Cell,
+    row: Mapping[str, str],
+    choices: Mapping[str, Choice],
+    span: Span,
+    extent: tuple[float, float],
 ) -> ShownCell:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ShownCell(text="")
@@ -92,10 +114,21 @@ def _cell(
         first = field.links[0]
         link = str(first.get("title", ""))
         url = put_in_link(str(first.get("url", "")), choices, span, row=row, value=_raw(cell))
+    fill = look.colour if kind == "color-background" and not plain else ""
+    bar = None
+    mode = str((field.config.get("color") or {}).get("mode", ""))
+    if not isinstance(cell, str):
+        share = (cell - extent[0]) / ((extent[1] - extent[0]) or 1)
+        share = min(max(share, 0.0), 1.0)
+        if kind == "color-background" and mode.startswith("continuous-"):
+            fill = scheme_colour(mode, share, field.theme)
+        if kind == "gauge":
+            bar, fill = share, field.series_colour if mode == "fixed" else look.colour
     return ShownCell(
         text=look.text,
-        fill=look.colour if kind == "color-background" and not plain else "",
+        fill=fill,
         colour=look.colour if kind == "color-text" and not plain else "",
+        bar=bar,
         url=url if url.startswith(("http://", "https://", "/")) else "",
         link=link,
     )

@@ -12,7 +12,16 @@ from preview.board import Board, Variable
 from preview.prometheus import Asked, Prometheus, PrometheusError
 from preview.span import Span
 
-__all__ = ["ALL", "Choice", "Problem", "in_url", "put_in", "put_in_link", "resolve_choices"]
+__all__ = [
+    "ALL",
+    "Choice",
+    "Problem",
+    "in_url",
+    "put_in",
+    "put_in_link",
+    "put_in_title",
+    "resolve_choices",
+]
 
 ALL: Final = "$__all"
 
@@ -151,6 +160,16 @@ def put_in(text: str, choices: Mapping[str, Choice], built_in: Mapping[str, str]
         if name in choices:
             return choices[name].in_query(found["form"] or "")
         return found[0]
+
+    return _NAME.sub(value, text)
+
+
+def put_in_title(text: str, choices: Mapping[str, Choice]) -> str:
+    """The text with the variables' values as people read them; unknown ones stay."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found["braced"] or found["plain"] or found["old"]
+        return choices[name].text if name in choices else found[0]
 
     return _NAME.sub(value, text)
 

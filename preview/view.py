@@ -11,7 +11,7 @@ from preview.board import Board
 from preview.colours import Theme
 from preview.prometheus import Prometheus
 from preview.span import Span, resolve_span
-from preview.variables import Choice, resolve_choices
+from preview.variables import Choice, put_in_title, resolve_choices
 
 __all__ = ["View", "look_at"]
 
@@ -58,7 +58,7 @@ def look_at(
     problems = list(dict.fromkeys([*(one.reason for one in refused), *failed]))
     down = [text for text in problems if "does not answer" in text]
     return View(
-        board=board,
+        board=_titled(board, choices),
         choices=choices,
         span=span,
         theme=theme,
@@ -68,6 +68,12 @@ def look_at(
         problems=tuple(down[:1] or problems),
         source=prometheus.url,
     )
+
+
+def _titled(board: Board, choices: Mapping[str, Choice]) -> Board:
+    """The dashboard with what was chosen in the titles of its panels."""
+    panels = [replace(one, title=put_in_title(one.title, choices)) for one in board.panels]
+    return replace(board, panels=tuple(panels))
 
 
 def _say_once(answers: Mapping[int, Answer]) -> dict[int, Answer]:

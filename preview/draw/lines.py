@@ -287,5 +287,8 @@ def _hover(
             }
             for curve in curves[:20]
         ],
-        "marks": [[mark.title, mark.start, mark.end] for mark in marks[:40]],
+        "marks": [
+            [mark.title, mark.start, mark.end, mark.kind, resolve_colour(mark.colour, canvas.theme)]
+            for mark in marks[:40]
+        ],
     }

@@ -12,6 +12,8 @@ __all__ = ["paint_table"]
 ROW: Final = 28.0
 SIZE: Final = 12.0
 PAD: Final = 9.0
+NUMBER: Final = 64.0
+"""Room for the number beside a bar."""
 
 
 def paint_table(canvas: Canvas, sheet: Sheet) -> None:
@@ -49,6 +51,9 @@ def _paint_cell(
 ) -> None:
     x, y, width = at
     colour = cell.colour or canvas.theme.text
+    if cell.bar is not None:
+        _paint_bar(canvas, cell, at)
+        return
     if cell.fill:
         canvas.box(x + 1, y + 1, width - 2, ROW - 2, cell.fill)
         colour = contrast(cell.fill)
@@ -64,6 +69,16 @@ def _paint_cell(
     )
 
 
+def _paint_bar(canvas: Canvas, cell: ShownCell, at: tuple[float, float, float]) -> None:
+    """A bar on a track, and its number at the right, where all numbers of a column end."""
+    x, y, width = at
+    room = width - PAD - NUMBER
+    canvas.box(x + PAD, y + 6, room, ROW - 12, canvas.theme.track)
+    if room * (cell.bar or 0) >= 1:
+        canvas.box(x + PAD, y + 6, room * (cell.bar or 0), ROW - 12, cell.fill)
+    canvas.text(x + width - PAD, y + ROW / 2, cell.text, size=SIZE, across="right")
+
+
 def _widths(sheet: Sheet, total: float) -> list[float]:
     """Room by what the columns hold; what is left over is shared, what is missing too."""
     wanted = []
@@ -71,6 +86,9 @@ def _widths(sheet: Sheet, total: float) -> list[float]:
     for index, column in enumerate(sheet.columns):
         if column.width:
             wanted.append(0.0)
+            continue
+        if any(row[index].bar is not None for row in sheet.rows):
+            wanted.append(3 * NUMBER)
             continue
         texts = [column.title, *(row[index].text for row in sheet.rows[:50])]
         wanted.append(min(max(text_width(text, SIZE) for text in texts) + 2 * PAD, 320.0))

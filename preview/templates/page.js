@@ -1,6 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.getElementById("tip");
+const form = document.getElementById("choices");
 const panels = [...document.querySelectorAll("[data-panel]")].filter((one) => data[one.dataset.panel]);
 
 const place = (panel, hover) => {
@@ -36,9 +37,18 @@ const describe = (hover, moment) => {
     .filter((found) => found.order !== null && found.order !== undefined)
     .sort((a, b) => b.order - a.order)
     .forEach(({ one, text, colour }) => { const row = table.insertRow(); cell(row, "", colour); cell(row, one.name); cell(row, text); });
-  const held = new Set(hover.marks.filter(([, start, end]) => moment >= start - hover.step && moment <= end + hover.step).map(([title]) => title));
-  for (const title of held) { const row = table.insertRow(); cell(row, "", "#F2495C"); cell(row, title); cell(row, "alert fires"); }
+  const held = new Map(hover.marks.filter(([, start, end]) => moment >= start - hover.step && moment <= end + hover.step).map((mark) => [mark[0], mark]));
+  for (const [title, , , kind, colour] of held.values()) { const row = table.insertRow(); cell(row, "", colour); cell(row, title); cell(row, kind); }
   tip.replaceChildren(head, table);
+};
+
+// A stretch that is dragged over becomes the time range, as in Grafana.
+let dragged = null;
+const zoom = (hover, first, last) => {
+  const at = (part) => Math.round((hover.start + part * (hover.end - hover.start)) * 1000);
+  form.elements.from.add(new Option("", at(first), true, true));
+  form.elements.to.value = at(last);
+  form.requestSubmit();
 };
 
 for (const panel of panels) {
@@ -54,10 +64,20 @@ for (const panel of panels) {
     tip.style.left = `${event.clientX + 16 + wide > innerWidth ? event.clientX - wide - 16 : event.clientX + 16}px`;
     tip.style.top = `${Math.max(4, Math.min(event.clientY + 12, innerHeight - high - 8))}px`;
   });
+  panel.addEventListener("pointerdown", (event) => {
+    const box = place(panel, hover), part = (event.clientX - box.left) / box.width;
+    dragged = event.button === 0 && part >= 0 && part <= 1 && event.target.closest("svg") ? { panel, part } : null;
+    if (dragged) event.preventDefault();
+  });
+  panel.addEventListener("pointerup", (event) => {
+    if (!form || !dragged || dragged.panel !== panel) return;
+    const box = place(panel, hover), part = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    if (Math.abs(part - dragged.part) * box.width > 5) zoom(hover, Math.min(part, dragged.part), Math.max(part, dragged.part));
+    dragged = null;
+  });
   panel.addEventListener("pointerleave", () => { tip.style.display = "none"; point(null); });
 }
 
-const form = document.getElementById("choices");
 if (form) {
   form.addEventListener("change", (event) => {
     const changed = event.target;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,121 @@ def test_text_of_a_label_cannot_become_markup(tmp_path: Path, prometheus: Promet
     page = render_page(view, {}, live=False)
     assert "<img" not in page
     assert page.count("</script>") == 2
+
+
+def styled(page: str, text: str) -> str:
+    """The style attribute of the cell that shows a text."""
+    found = re.search(rf'style="([^"]*)">{re.escape(text)}</span>', page)
+    return found[1] if found else ""
+
+
+def test_a_matrix_is_darker_where_there_is_more(tmp_path: Path, prometheus: Prometheus) -> None:
+    cells = " or ".join(
+        f'label_replace(label_replace(vector({value}), "p", "{p}", "", ""), "a", "{a}", "", "")'
+        for value, p, a in ((40, "yes", "yes"), (10, "yes", "no"), (20, "no", "no"))
+    )
+    panel = {
+        "type": "table",
+        "targets": [target(cells, instant=True)],
+        "fieldConfig": {
+            "defaults": {
+                "min": 0,
+                "color": {"mode": "continuous-blues"},
+                "custom": {"cellOptions": {"type": "color-background"}},
+            }
+        },
+        "transformations": [
+            {
+                "id": "groupingToMatrix",
+                "options": {"columnField": "a", "rowField": "p", "valueField": "Value"},
+            }
+        ],
+    }
+    page = render_page(look(tmp_path, prometheus, panel), {}, live=False)
+    assert "background: #1f60c4" in styled(page, "40"), "the most is the scheme's last colour"
+    shades = [re.search(r"#(..)(..)(..)", styled(page, text)) for text in ("10", "20", "40")]
+    blues = [int(shade[3], 16) for shade in shades if shade]
+    assert blues == sorted(blues)
+    assert len(blues) == 3
+
+
+def test_bars_in_cells_are_long_as_their_values(tmp_path: Path, prometheus: Prometheus) -> None:
+    rows = " or ".join(
+        f'label_replace(vector({value}), "x", "{name}", "", "")'
+        for value, name in ((0.5, "half"), (0.25, "quarter"))
+    )
+    panel = {
+        "type": "table",
+        "targets": [target(rows, instant=True)],
+        "fieldConfig": {
+            "defaults": {
+                "unit": "percentunit",
+                "min": 0,
+                "color": {"mode": "fixed", "fixedColor": "blue"},
+                "custom": {"cellOptions": {"type": "gauge"}},
+            }
+        },
+        "transformations": [
+            {"id": "filterFieldsByName", "options": {"include": {"names": ["x", "Value"]}}}
+        ],
+    }
+    view = look(tmp_path, prometheus, panel)
+    page = render_page(view, {}, live=False)
+    bars = re.findall(r'<b style="width: ([\d.]+)%; background: #5794F2">', page)
+    assert bars == ["100.0", "50.0"]
+    assert render_picture(view).startswith(b"\x89PNG")
+
+
+def test_a_title_names_what_is_chosen(tmp_path: Path, prometheus: Prometheus) -> None:
+    variable = {"name": "feature", "type": "custom", "query": "age,plan", "current": {}}
+    panel = {
+        "id": 1,
+        "type": "stat",
+        "title": "How has $feature changed?",
+        "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+        "targets": [target("vector(1)")],
+    }
+    path = tmp_path / "board.json"
+    board = {"uid": "b", "title": "B", "panels": [panel], "templating": {"list": [variable]}}
+    path.write_text(json.dumps(board))
+    view = look_at(
+        read_board(path),
+        prometheus,
+        wanted={"feature": ["plan"]},
+        since="now-5m",
+        until="now",
+        theme=DARK,
+        scrape_interval=1,
+    )
+    assert "How has plan changed?" in texts(render_page(view, {}, live=False))
+
+
+def test_an_annotation_can_say_its_time_itself(tmp_path: Path, prometheus: Prometheus) -> None:
+    annotations = [
+        {
+            "enable": True,
+            "expr": f"vector({moment})",
+            "name": "Trainings",
+            "titleFormat": "trained",
+            "useValueForTime": "on",
+        }
+        for moment in (1_000_000, round((time.time() - 100) * 1000))
+    ]
+    path = tmp_path / "board.json"
+    board = {"uid": "b", "title": "B", "panels": [], "annotations": {"list": annotations}}
+    path.write_text(json.dumps(board))
+    view = look_at(
+        read_board(path),
+        prometheus,
+        wanted={},
+        since="now-5m",
+        until="now",
+        theme=DARK,
+        scrape_interval=1,
+    )
+    (mark,) = view.marks
+    assert (mark.title, mark.kind) == ("trained", "Trainings")
+    assert mark.start == pytest.approx(time.time() - 100, abs=30)
 
 
 def test_two_units_have_an_axis_each(tmp_path: Path, prometheus: Prometheus) -> None:

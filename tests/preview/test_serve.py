@@ -48,6 +48,14 @@ def test_a_row_of_the_fleet_leads_to_its_model(page: httpx.Client) -> None:
     assert "<option selected>churn</option>" in page.get(found).text
 
 
+def test_links_keep_the_theme(page: httpx.Client) -> None:
+    light = page.get(f"{CHURN}&theme=light").text
+    links = [unescape(one) for one in re.findall(r'href="(/d/[^"]+)"', light)]
+    assert len(links) > 5
+    assert [one for one in links if not one.endswith("&theme=light")] == []
+    assert "theme=" not in "".join(re.findall(r'href="(/d/[^"]+)"', page.get(CHURN).text))
+
+
 def test_the_same_dashboard_is_a_picture(page: httpx.Client, tmp_path: Path) -> None:
     path = tmp_path / "model.png"
     path.write_bytes(page.get(CHURN.replace("ml-model", "ml-model.png")).content)
@@ -59,7 +67,7 @@ def test_the_same_dashboard_is_a_picture(page: httpx.Client, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/d/nothing", 404, "there is no such dashboard; there are ml-fleet"),
+        ("/d/nothing", 404, "there is no such dashboard; there are ml-"),
         ("/d/ml-model?from=yesterday", 400, "yesterday: no time; write now, now-1h"),
         ("/d/ml-model?var-model=ghost", 200, "Model: ghost is not among them"),
     ],
@@ -101,7 +109,7 @@ def test_render_writes_pages_and_pictures(source: str, grafana: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--dashboard", "nope"], "--dashboard nope: there is none; there are ml-fleet"),
+        (["--dashboard", "nope"], "--dashboard nope: there is none; there are ml-"),
         (["--range", "soon"], "now-soon: no time"),
         (["--out", "x.pdf"], "--out x.pdf: write a folder"),
         (["--grafana", "tests"], "tests: holds no dashboards"),
