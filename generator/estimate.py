@@ -17,7 +17,7 @@ from contract.catalog import METRICS, Exporter
 from contract.document import read_document
 from contract.problems import ProblemsError
 from contract.runtimes import SIDECAR
-from contract.spec import Spec
+from contract.spec import Model, Spec
 from generator.queries.recorded import Recorded
 from generator.rules.recording import RULES
 from generator.series import Shape, recorded_series, series_of
@@ -69,12 +69,15 @@ def estimate(spec: Spec) -> Estimate:
     """What Prometheus will hold and take in, with everything that models.yaml turns on."""
     models: dict[tuple[str, str], Cost] = {}
     parts = {part: Cost() for part in ("sidecar", "runtimes", "drift", "recorded")}
-    counts = _promised(spec)
+    known: dict[Shape, _Series] = {}
     for model in spec.models:
-        shape = Shape.of(model, spec, counts.get(model.key, 0))
-        for part, cost in _of_model(shape, spec).items():
+        shape = Shape.of(model, spec)
+        if shape not in known:
+            known[shape] = _Series.of(shape, model, spec)
+        costs = _of_model(known[shape], model, spec)
+        models[model.key] = sum(costs.values(), Cost())
+        for part, cost in costs.items():
             parts[part] += cost
-            models[model.key] = models.get(model.key, Cost()) + cost
     gpus = (spec.gpu.expected or 1) * len(spec.stack.gpu)
     parts["gpu"] = _scraped(gpus * GPU_SERIES, spec)
     of_gpus = [rule for rule in RULES if {"gpu_id", "model_name"} & set(rule.labels) == {"gpu_id"}]
@@ -109,43 +112,46 @@ def _most(models: Mapping[tuple[str, str], Cost]) -> str:
     return ", ".join([*shown, f"{len(ordered) - MOST} others {rest:,.0f}"] if rest else shown)
 
 
-def _promised(spec: Spec) -> dict[tuple[str, str], int]:
-    counts: dict[tuple[str, str], int] = {}
-    for threshold in thresholds(spec):
-        key = (threshold.model_name, threshold.model_version)
-        counts[key] = counts.get(key, 0) + 1
-    return counts
-
-
 # One model
 
 
-def _of_model(shape: Shape, spec: Spec) -> dict[str, Cost]:
-    by_exporter = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0}
-    for metric in METRICS:
-        if metric.exporter in by_exporter and "model_name" in metric.labels:
-            by_exporter[metric.exporter] += series_of(metric, shape)
-    sidecars = by_exporter[Exporter.SIDECAR] * shape.replicas
-    foreign = 0 if shape.model.serving.runtime == SIDECAR else len(shape.model.serving.targets)
-    recorded = Cost()
-    for rule in RULES:
-        if "model_name" in rule.labels:
-            recorded += _recorded(rule, shape, spec)
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What each model of a shape has."""
+
+    sidecar: float
+    drift: float
+    recorded: Cost
+
+    @classmethod
+    def of(cls, shape: Shape, model: Model, spec: Spec) -> _Series:
+        told = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0}
+        for metric in METRICS:
+            if metric.exporter in told and "model_name" in metric.labels:
+                told[metric.exporter] += series_of(metric, shape)
+        alone = spec.model_copy(update={"models": (model,)})
+        promised = sum(1 for _ in thresholds(alone))
+        recorded = Cost(promised, promised / spec.clock(spec.stack.evaluation_interval).seconds)
+        for rule in RULES:
+            if "model_name" in rule.labels:
+                series = recorded_series(rule, shape)
+                recorded += Cost(series, series / _interval(rule, spec))
+        return cls(told[Exporter.SIDECAR], told[Exporter.DRIFT] + promised, recorded)
+
+
+def _of_model(series: _Series, model: Model, spec: Spec) -> dict[str, Cost]:
+    serving = model.serving
+    foreign = 0 if serving.runtime == SIDECAR else len(serving.targets)
     return {
-        "sidecar": _scraped(sidecars, spec),
+        "sidecar": _scraped(series.sidecar * len(serving.sidecars), spec),
         "runtimes": _scraped(foreign * RUNTIME_SERIES, spec),
-        "drift": _scraped(by_exporter[Exporter.DRIFT], spec),
-        "recorded": recorded,
+        "drift": _scraped(series.drift, spec),
+        "recorded": series.recorded,
     }
 
 
 def _scraped(series: float, spec: Spec) -> Cost:
     return Cost(series, series / spec.clock(spec.stack.scrape_interval).seconds)
-
-
-def _recorded(rule: Recorded, shape: Shape, spec: Spec) -> Cost:
-    series = recorded_series(rule, shape)
-    return Cost(series, series / _interval(rule, spec))
 
 
 def _interval(rule: Recorded, spec: Spec) -> float:

@@ -12,18 +12,22 @@ from typing import Any, Final
 from contract import catalog
 from contract.catalog import METRICS, Metric, Type
 from contract.slo import objectives
-from contract.spec import Model, Spec
+from contract.spec import Model, Spec, Task
 from contract.spec.performance import ESTIMATED_METRICS, METRICS_OF_TASK
 from generator.queries.recorded import Recorded
 
 __all__ = ["LABELS", "Shape", "countable", "recorded_series", "series_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What decides how many series a model has. `edges` are those of all numeric features."""
+    """What decides how many series a model has; models of one shape have as many.
 
-    model: Model
+    `edges` are those of all numeric features together, `categories` those of all others, and
+    `segments` those of the features that outcomes are sliced by.
+    """
+
+    task: Task
     numeric: int
     edges: int
     categorical: int
@@ -31,33 +35,53 @@ class Shape:
     classes: int
     output_edges: int
     latency_edges: int
+    objectives: int
     profiled: bool
     calibrated: bool
-    promised: int
-    replicas: int
+    trained: bool
+    on_gpu: bool
+    upstream: bool
+    business: int
+    ranges: int
+    segments: int
+    windows: int
+    promises: int
+    targets: int
 
     @classmethod
-    def of(cls, model: Model, spec: Spec, promised: int) -> Shape:
-        """The shape of a model with so many thresholds of alerts."""
+    def of(cls, model: Model, spec: Spec) -> Shape:
+        """The shape of a resolved model."""
         profile = _read_profile(spec.path(model.profile)) if model.profile else {}
-        features = profile.get("features", {}).values()
-        numeric = [each for each in features if each["kind"] == "numeric"]
-        categorical = [each for each in features if each["kind"] != "numeric"]
+        features = profile.get("features", {})
+        edges = [len(each["edges"]) for each in features.values() if each["kind"] == "numeric"]
+        named = {
+            name: len(each["categories"]) + 1
+            for name, each in features.items()
+            if each["kind"] != "numeric"
+        }
         output = profile.get("prediction") or {}
         own_edges = {pair.threshold.seconds for pair in model.slo.latency} - _LATENCY_EDGES
         return cls(
-            model=model,
-            numeric=len(numeric),
-            edges=sum(len(each["edges"]) for each in numeric),
-            categorical=len(categorical),
-            categories=sum(len(each["categories"]) + 1 for each in categorical),
+            task=model.task,
+            numeric=len(edges),
+            edges=sum(edges),
+            categorical=len(named),
+            categories=sum(named.values()),
             classes=len(output.get("categories", ())),
             output_edges=len(output.get("edges", ())),
             latency_edges=len(_LATENCY_EDGES) + len(own_edges),
+            objectives=len(list(objectives(model))),
             profiled=bool(profile),
             calibrated=bool(profile.get("calibration")),
-            promised=promised,
-            replicas=len(model.serving.sidecars),
+            trained=model.trained_at is not None,
+            on_gpu=model.gpu is not None,
+            upstream=model.serving.upstream is not None,
+            business=len(model.business),
+            ranges=len(model.ranges),
+            segments=sum(named.get(name, 0) for name in model.segments),
+            windows=len(model.performance.windows),
+            promises=len(tuple(model.performance.promises())),
+            targets=len(model.serving.scraped),
         )
 
     @property
@@ -68,7 +92,7 @@ class Shape:
     @property
     def classifies(self) -> bool:
         """Whether it predicts classes."""
-        return self.model.task != "regression"
+        return self.task != "regression"
 
     @property
     def binary(self) -> bool:
@@ -78,7 +102,7 @@ class Shape:
     @property
     def metrics(self) -> int:
         """Metrics of performance of its task."""
-        return len(METRICS_OF_TASK[self.model.task])
+        return len(METRICS_OF_TASK[self.task])
 
 
 @cache
@@ -98,8 +122,7 @@ _LATENCY_EDGES: Final = frozenset(
 
 def recorded_series(rule: Recorded, shape: Shape) -> float:
     """Series that a rule records for a model; none where what it is named after has none."""
-    stem = str(rule).split(":")[1]
-    sources = [m for m in METRICS if stem.startswith(m.name.removesuffix("_total"))]
+    sources = _sources(str(rule))
     exact = [
         source
         for source in sources
@@ -109,6 +132,13 @@ def recorded_series(rule: Recorded, shape: Shape) -> float:
         return series_of(exact[0], shape)
     there = any(series_of(source, shape) for source in sources) or not sources
     return _by_labels(rule.labels, shape) if there else 0
+
+
+@cache
+def _sources(name: str) -> tuple[Metric, ...]:
+    """The metrics that a recorded series is named after."""
+    stem = name.split(":")[1]
+    return tuple(m for m in METRICS if stem.startswith(m.name.removesuffix("_total")))
 
 
 def series_of(metric: Metric, shape: Shape) -> float:
@@ -154,14 +184,14 @@ LABELS: Final[Mapping[str, _Number]] = {
     "severity": lambda _: 2,
     "loss": lambda _: 4,
     "check": lambda _: 4,
-    "target": lambda shape: len(shape.model.serving.scraped),
+    "target": lambda shape: shape.targets,
     "feature_name": lambda shape: shape.features,
     "predicted_class": lambda shape: shape.classes + 1,
     "actual_class": lambda shape: shape.classes + 1,
-    "event": lambda shape: 2 * len(shape.model.business) + 1,
+    "event": lambda shape: 2 * shape.business + 1,
     "le": lambda shape: shape.latency_edges + 1,
     "metric": lambda shape: shape.metrics,
-    "objective": lambda shape: len(list(objectives(shape.model))),
+    "objective": lambda shape: shape.objectives,
 }
 """How many values a label of a model has; those that come from data come from its profile."""
 
@@ -185,11 +215,11 @@ def _always(_: Shape) -> bool:
 
 
 def _on_gpu(shape: Shape) -> bool:
-    return shape.model.gpu is not None
+    return shape.on_gpu
 
 
 def _upstream(shape: Shape) -> bool:
-    return shape.model.serving.upstream is not None
+    return shape.upstream
 
 
 def _classifies(shape: Shape) -> bool:
@@ -209,7 +239,7 @@ def _calibrated(shape: Shape) -> bool:
 
 
 _NEEDS: Final[Mapping[Metric, _Rule]] = {
-    catalog.MODEL_TRAINED_TIMESTAMP: lambda shape: shape.model.trained_at is not None,
+    catalog.MODEL_TRAINED_TIMESTAMP: lambda shape: shape.trained,
     **dict.fromkeys(
         (
             catalog.TORCH_ALLOCATED,
@@ -226,6 +256,7 @@ _NEEDS: Final[Mapping[Metric, _Rule]] = {
     catalog.PREDICTION_CLASS: _classifies,
     catalog.PREDICTION_CLASS_CONFIDENCE: _calibrated,
     catalog.OUTCOMES: lambda shape: shape.classes > 0,
+    catalog.SEGMENT_OUTCOMES: lambda shape: shape.classes > 0,
     catalog.OUTCOME_SCORE: lambda shape: shape.binary,
     catalog.SCORE_LOSS: lambda shape: shape.binary,
     **dict.fromkeys(
@@ -237,10 +268,11 @@ _NEEDS: Final[Mapping[Metric, _Rule]] = {
             catalog.SIGNED_ERROR,
             catalog.QUARTIC_ERROR,
             catalog.SQUARED_ACTUAL,
+            catalog.SEGMENT_ERRORS,
         ),
         _regresses,
     ),
-    catalog.BUSINESS_EVENTS: lambda shape: bool(shape.model.business),
+    catalog.BUSINESS_EVENTS: lambda shape: shape.business > 0,
     **dict.fromkeys(
         (
             catalog.DRIFT_THRESHOLD,
@@ -281,23 +313,15 @@ def _bins(shape: Shape) -> float:
 
 def _checks(shape: Shape) -> float:
     """Freshness, missing and type of every feature, and range or category of some."""
-    return 3 * shape.features + shape.categorical + len(shape.model.ranges)
+    return 3 * shape.features + shape.categorical + shape.ranges
 
 
 def _by_metric(shape: Shape) -> float:
-    return shape.metrics * len(shape.model.performance.windows)
+    return shape.metrics * shape.windows
 
 
 def _estimated(shape: Shape) -> float:
-    return len(ESTIMATED_METRICS) * len(shape.model.performance.windows)
-
-
-def _promises(shape: Shape) -> float:
-    return len(tuple(shape.model.performance.promises()))
-
-
-def _windows(shape: Shape) -> float:
-    return len(shape.model.performance.windows)
+    return len(ESTIMATED_METRICS) * shape.windows
 
 
 _OF: Final[Mapping[Metric, _Number]] = {
@@ -314,17 +338,25 @@ _OF: Final[Mapping[Metric, _Number]] = {
     catalog.DATA_QUALITY_FAILED: _checks,
     catalog.MODEL_PERFORMANCE: _by_metric,
     catalog.MODEL_PERFORMANCE_LIMIT: lambda shape: 2 * _by_metric(shape),
-    catalog.MODEL_PERFORMANCE_BASELINE: _promises,
-    catalog.MODEL_PERFORMANCE_DROP: lambda shape: _promises(shape) * _windows(shape),
-    catalog.MODEL_PERFORMANCE_DECAYED: lambda shape: _promises(shape) * _windows(shape),
-    catalog.MODEL_PERFORMANCE_SAMPLES: _windows,
+    catalog.MODEL_PERFORMANCE_BASELINE: lambda shape: shape.promises,
+    catalog.MODEL_PERFORMANCE_DROP: lambda shape: shape.promises * shape.windows,
+    catalog.MODEL_PERFORMANCE_DECAYED: lambda shape: shape.promises * shape.windows,
+    catalog.MODEL_PERFORMANCE_SAMPLES: lambda shape: shape.windows,
     catalog.MODEL_PERFORMANCE_ESTIMATED: _estimated,
     catalog.MODEL_PERFORMANCE_ESTIMATED_LIMIT: lambda shape: 2 * _estimated(shape),
-    catalog.MODEL_PERFORMANCE_ESTIMATED_DECAYED: lambda shape: _promises(shape) * _windows(shape),
+    catalog.MODEL_PERFORMANCE_ESTIMATED_DECAYED: lambda shape: shape.promises * shape.windows,
     catalog.MODEL_PERFORMANCE_ESTIMATION_ERROR: _estimated,
-    catalog.LABEL_COVERAGE: _windows,
-    catalog.LABEL_DELAY_MEDIAN: _windows,
-    catalog.ALERT_THRESHOLD: lambda shape: shape.promised,
+    catalog.LABEL_COVERAGE: lambda shape: shape.windows,
+    catalog.LABEL_DELAY_MEDIAN: lambda shape: shape.windows,
+    catalog.ALERT_THRESHOLD: lambda _: 0,  # The alerts know: see generator.estimate.
+    catalog.SEGMENT_OUTCOMES: lambda shape: shape.segments * (shape.classes + 1) ** 2,
+    catalog.SEGMENT_ERRORS: lambda shape: shape.segments * 6,
+    catalog.SEGMENT_PERFORMANCE: lambda shape: shape.segments * _by_metric(shape),
+    catalog.SEGMENT_PERFORMANCE_LIMIT: lambda shape: 2 * shape.segments * _by_metric(shape),
+    catalog.SEGMENT_PERFORMANCE_DECAYED: lambda shape: (
+        shape.segments * shape.promises * shape.windows
+    ),
+    catalog.SEGMENT_SAMPLES: lambda shape: shape.segments * shape.windows,
 }
 
 
