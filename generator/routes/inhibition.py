@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from contract.spec import ALERT_NAMES, SEVERITIES
+from generator.queries.slo import SLO_TIERS
 from generator.routes.names import equals, one_of
 
-__all__ = ["ABOUT", "SLO_TIERS", "inhibitions"]
+__all__ = ["ABOUT", "inhibitions"]
 
 ABOUT: Final = (
     "model_name",
@@ -21,9 +22,6 @@ ABOUT: Final = (
     "gpu_uuid",
 )
 """The labels that tell what an alert is about; what is missing on both sides counts as equal."""
-
-SLO_TIERS: Final = ("1h", "6h", "1d", "3d")
-"""Tiers of burn rates by their long windows, the fastest and worst first."""
 
 
 def inhibitions() -> list[dict[str, Any]]:

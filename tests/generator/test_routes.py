@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ import yaml
 
 from contract.read import read_spec
 from contract.spec import Spec
+from contract.spec.teams import Routing
 from generator.__main__ import main
 from generator.outputs import render
 from generator.routes import TEMPLATES, receiver_name, render_routes
 from generator.routes.inhibition import ABOUT
 from generator.verify import VerificationError, verify_alertmanager, verify_routes
-from tests.processes import eventually, free_port, http, running
+from tests.processes import ROOT, eventually, free_port, http, running
 
 CONFIG = "alertmanager/generated/alertmanager.yml"
 
@@ -351,6 +353,27 @@ def test_secrets_are_found_from_where_alertmanager_is_started(
         ]
     )
     assert "connection refused" in said[0]
+
+
+# What docs/routing.md shows
+
+
+def test_its_examples_can_be_written_together(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "routing.md").read_text()
+    whole, nights, window, deadman = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    indented = "".join(f"    {line}\n" for line in nights.splitlines())
+    whole = re.sub(r"    quiet_hours: .*\n", indented, whole)
+    (tmp_path / "models.yaml").write_text(
+        f"defaults: {{team: risk}}\n{whole}{window}{deadman}"
+        'models: [{name: fraud, version: "1", task: regression}]\n'
+    )
+    (tmp_path / "secrets").mkdir()
+    for path in re.findall(r"secrets/\w+", whole):
+        (tmp_path / path).write_text("x")
+    spec = read_spec(tmp_path / "models.yaml")
+    assert len(spec.teams["risk"].quiet_hours) == 2
+    assert spec.maintenance[0].reason == "the database moves"
+    assert spec.routing == Routing()
 
 
 # The command

@@ -1,0 +1,145 @@
+"""How long rendering takes, from models.yaml to the texts of all files: `make bench-generate`.
+
+1, 10, 100 and 1,000 models, each with a profile of 30 features and thresholds of its own, a team
+for ten of them. Beside it the same with a group of rules for each model, as Sloth and most others
+have it, by the same templates: what is compared is the layout and not the program. Seconds are
+those of the process's CPU, which on a machine with a free core is what one waits.
+
+Verification comes on top, is mostly promtool's time and is kept in the notes by number of models:
+all of it, and for both sides what checking the rules takes and how large they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import harness
+from contract.read import read_spec
+from contract.spec import Spec
+from generator.estimate import estimate, refuse_beyond_limit
+from generator.outputs import PARTS, render, verify
+from generator.rules.alerts import render_alerts
+from generator.rules.recording import render_recording
+
+MODELS: Final = (1_000, 100, 10, 1)
+"""The largest first: its line is what the goal is about."""
+GOAL: Final = 3.0
+PROFILE: Final = Path(__file__).parent.parent / "profiles" / "breast-cancer.json"
+
+
+def write_models(folder: Path, number: int) -> Path:
+    """A models.yaml with so many models."""
+    for index in range(number):
+        shutil.copy(PROFILE, folder / f"{index}.json")
+    teams = "\n".join(f"  team-{index}: {{}}" for index in range((number + 9) // 10))
+    models = "\n".join(
+        f'  - {{name: model-{index}, version: "1", team: team-{index // 10}, profile: {index}.json,'
+        " task: binary_classification,"
+        f" slo: {{latency: {{threshold: {100 + index}ms, target: 99%}}}}}}"
+        for index in range(number)
+    )
+    path = folder / "models.yaml"
+    path.write_text(f"defaults: {{team: team-0}}\nteams:\n{teams}\nmodels:\n{models}\n")
+    return path
+
+
+def whole(path: Path) -> dict[str, str]:
+    """Ours: one rule for all models."""
+    spec = read_spec(path)
+    refuse_beyond_limit(estimate(spec), spec, path)
+    return render(spec)
+
+
+def by_model(path: Path) -> dict[str, str]:
+    """The same files, but with rules for each model."""
+    spec = read_spec(path)
+    files = render(spec, [part for part in PARTS if part != "prometheus"])
+    for index, one in enumerate(each_alone(spec)):
+        files[f"rules/{index}-recording.yml"] = render_recording(one)
+        files[f"rules/{index}-alerts.yml"] = render_alerts(one)
+    return files
+
+
+def each_alone(spec: Spec) -> list[Spec]:
+    """The spec of each model without the others."""
+    return [spec.model_copy(update={"models": (model,)}) for model in spec.models]
+
+
+def seconds(function: Callable[[Path], object], path: Path) -> float:
+    """What one call takes of the CPU."""
+    began = time.process_time()
+    function(path)
+    return time.process_time() - began
+
+
+def checking(files: Mapping[str, str], folder: Path) -> float:
+    """What promtool needs to check rules; each file as a group file of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path, text in files.items():
+        (folder / path.replace("/", "_")).write_text(text)
+    began = time.perf_counter()
+    names = sorted(path.name for path in folder.iterdir())
+    subprocess.run(
+        ["promtool", "check", "rules", "--lint=none", *names],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - began
+
+
+def verification(path: Path, folder: Path) -> dict[str, Any]:
+    """What comes on top of rendering, measured once."""
+    files = whole(path)
+    tree = folder / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    began = time.perf_counter()
+    verify(tree)
+    took = time.perf_counter() - began
+    rules = {k: v for k, v in files.items() if "/rules/" in k}
+    theirs = {k: v for k, v in by_model(path).items() if k.startswith("rules/")}
+    return {
+        "verify_seconds": round(took, 2),
+        "rules_bytes": sum(map(len, rules.values())),
+        "by_model_rules_bytes": sum(map(len, theirs.values())),
+        "promtool_seconds": round(checking(rules, folder / "ours"), 3),
+        "by_model_promtool_seconds": round(checking(theirs, folder / "theirs"), 3),
+    }
+
+
+def main() -> None:
+    """Measure, and keep the result."""
+    with tempfile.TemporaryDirectory() as scratch:
+        cases: list[harness.Case] = []
+        notes: dict[str, Any] = {}
+        for number in MODELS:
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
+            path = write_models(folder, number)
+            notes[f"{number} models"] = verification(path, folder)
+            cases.append(
+                harness.Case(
+                    f"{number:,} models",
+                    unit="seconds",
+                    better="less",
+                    ours=harness.Side("one rule for all models", partial(seconds, whole, path)),
+                    beside=harness.Side("a group for each model", partial(seconds, by_model, path)),
+                    target=GOAL if number == max(MODELS) else None,
+                )
+            )
+        harness.run("generate", cases, packages=["jinja2", "pydantic", "pyyaml"], notes=notes)
+
+
+if __name__ == "__main__":
+    main()
