@@ -49,6 +49,9 @@ SLICE: Final = 0.001
 SMALL: Final = 100_000
 """Bytes that are compressed at once, since a thread for them would take longer."""
 
+COPIED: Final = 10_000
+"""Bytes of a piece that is put together with others; a larger one stays as it is."""
+
 Collect = Callable[[], Iterable[Family] | Awaitable[Iterable[Family]]]
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -128,7 +131,7 @@ async def scrape_chunks(own: Own, collect: Collect, *, openmetrics: bool) -> Seq
         until = time.perf_counter() + SLICE
         for f in found:
             samples, histograms = list(f.samples), list(f.histograms)
-            families.append(Family(f.metric, samples, histograms, f.text, f.exemplars))
+            families.append(Family(f.metric, samples, histograms, f.text, f.exemplars, f.texts))
             until = await breathe(until)
         return await _render_in_slices([*own.families(), *families], openmetrics=openmetrics)
     except Exception:
@@ -141,17 +144,21 @@ async def scrape_chunks(own: Own, collect: Collect, *, openmetrics: bool) -> Seq
 async def _render_in_slices(families: Iterable[Family], *, openmetrics: bool) -> Sequence[bytes]:
     """What `render` gives, in parts, without keeping others waiting for longer than a slice."""
     out: list[bytes] = []
-    pieces: list[str] = []
+    pieces: list[bytes] = []
     until = time.perf_counter() + SLICE
     for piece in render_pieces(families, openmetrics=openmetrics):
-        pieces.append(piece)
+        if len(piece) > COPIED:
+            out += [b"\n".join([*pieces, b""]), piece, b"\n"]
+            pieces = []
+        else:
+            pieces.append(piece)
         if time.perf_counter() > until:
-            out.append("\n".join([*pieces, ""]).encode())
+            out.append(b"\n".join([*pieces, b""]))
             pieces = []
             until = await breathe(until)
     if openmetrics:
-        pieces.append("# EOF")
-    out.append("\n".join([*pieces, ""]).encode())
+        pieces.append(b"# EOF")
+    out.append(b"\n".join([*pieces, b""]))
     return out
 
 

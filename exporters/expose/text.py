@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from contract.catalog import Metric, Type
 
@@ -171,7 +171,8 @@ class Family:
     `histograms` hold, per series, the count of each bin (not cumulative, shape [edges + 1]) and
     the sum of the values. Where values are negative, only the buckets are exposed; the one of +Inf
     is the count. `exemplars` are those of some of them, by their labels. `text` are lines that
-    `prepared` rendered.
+    `prepared` rendered, `texts` lines that were rendered before, encoded; neither ends with a line
+    feed.
     """
 
     metric: Metric
@@ -179,6 +180,7 @@ class Family:
     histograms: Iterable[tuple[HistogramSeries, Sequence[int], float]] = ()
     text: str = ""
     exemplars: Mapping[tuple[str, ...], Exemplars] = field(default_factory=dict)
+    texts: Sequence[bytes] = ()
 
     def prepared(self) -> Family:
         """The same with its lines rendered now, for what changes less often than it is scraped."""
@@ -242,11 +244,11 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> bytes:
     """
     out = list(render_pieces(families, openmetrics=openmetrics))
     if openmetrics:
-        out.append("# EOF")
-    return ("\n".join(out) + "\n").encode()
+        out.append(b"# EOF")
+    return b"\n".join(out) + b"\n"
 
 
-def render_pieces(families: Iterable[Family], *, openmetrics: bool) -> Iterator[str]:
+def render_pieces(families: Iterable[Family], *, openmetrics: bool) -> Iterator[bytes]:
     """The same in pieces of a few lines without the last line feed, and without OpenMetrics's end.
 
     Each piece takes some microseconds, so that who renders much can see to other things in between.
@@ -258,9 +260,10 @@ def render_pieces(families: Iterable[Family], *, openmetrics: bool) -> Iterator[
             raise ValueError(f"{metric} is exposed twice")
         seen.add(metric.name)
         first = True
-        for piece in family.lines(openmetrics=openmetrics):
+        lines = (line.encode() for line in family.lines(openmetrics=openmetrics))
+        for piece in chain(family.texts, lines):
             if first:
-                yield from _head(metric, openmetrics)
+                yield "\n".join(_head(metric, openmetrics)).encode()
                 first = False
             yield piece
 

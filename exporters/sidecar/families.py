@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from contract import catalog
 from contract.catalog import Metric
 from contract.profile import CONFIDENCE_EDGES, OTHER
@@ -21,7 +23,7 @@ from exporters.sidecar.counts import RESULTS, SCORE_LOSSES, Counts, Histogram
 from exporters.sidecar.declared import families as declared_families
 from exporters.sidecar.event import STATUSES
 from exporters.sidecar.intake import REASONS, Intake
-from exporters.sidecar.layout import BATCH_EDGES, DELAY_EDGES, STAGES, Layout
+from exporters.sidecar.layout import BATCH_EDGES, DELAY_EDGES, STAGES, Layout, Numbers
 from exporters.sidecar.log.commits import Commits
 from exporters.sidecar.segments import ERRORS, Segments
 from exporters.sidecar.tally import Tally
@@ -54,13 +56,11 @@ _COUNTERS = (
     catalog.SQUARED_ACTUAL,
 )
 _HISTOGRAMS = (
-    catalog.INFERENCE_LATENCY,
     catalog.INFERENCE_STAGE_LATENCY,
     catalog.INFERENCE_BATCH_SIZE,
     catalog.PREDICTION_VALUE,
     catalog.PREDICTION_CONFIDENCE,
     catalog.PREDICTION_CLASS_CONFIDENCE,
-    catalog.FEATURE_VALUE,
     catalog.LABEL_DELAY,
     catalog.OUTCOME_SCORE,
 )
@@ -72,6 +72,7 @@ class Exposition:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._prepared: dict[tuple[str, str], tuple[Layout, _Prepared]] = {}
+        self._rendered: dict[Tally, _Rendered] = {}
         self._events = [
             series(catalog.SIDECAR_EVENTS, result=result) for result in ("accepted", "rejected")
         ]
@@ -79,31 +80,52 @@ class Exposition:
 
     async def collect(self) -> list[Family]:
         """Everything counted up to now. Events are taken in between two models."""
-        samples: dict[Metric, Samples] = {metric: [] for metric in _COUNTERS}
-        histograms: dict[Metric, Histograms] = {metric: [] for metric in _HISTOGRAMS}
+        metrics = (*_COUNTERS, *_HISTOGRAMS, catalog.FEATURE_VALUE)
+        texts: dict[Metric, list[bytes]] = {metric: [] for metric in metrics}
+        latencies: Histograms = []
         exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
         until = 0.0
         for tally in self._intake.tallies:
             until = await breathe(until)
-            prepared = self._prepare(tally.layout)
-            _fill_samples(tally, prepared, samples)
-            _fill_histograms(tally.counts, prepared, histograms)
+            rendered = self._render(tally)
+            for metric, text in rendered.texts.items():
+                texts[metric].append(text)
+            latencies.append(rendered.latency)
             if tally.exemplars:
                 exemplars[tally.layout.model.key] = dict(tally.exemplars)
+        if len(self._rendered) > len(self._intake.tallies):  # models.yaml has changed
+            self._rendered = {own: self._rendered[own] for own in self._intake.tallies}
         return [
-            *(Family(metric, own) for metric, own in samples.items()),
-            *(
-                Family(
-                    metric,
-                    histograms=filled,
-                    exemplars=exemplars if metric is catalog.INFERENCE_LATENCY else {},
-                )
-                for metric, filled in histograms.items()
-            ),
+            *(Family(metric, texts=own) for metric, own in texts.items()),
+            Family(catalog.INFERENCE_LATENCY, histograms=latencies, exemplars=exemplars),
             *declared_families(self._intake.declared.values()),
             *self._intake.processes.families([t.layout.model for t in self._intake.tallies]),
             *self._own(),
         ]
+
+    def _render(self, tally: Tally) -> _Rendered:
+        """What one version exposes: as before, where nothing was counted since then."""
+        counts, prepared = tally.counts, self._prepare(tally.layout)
+        before = self._rendered.get(tally)
+        if before and before.prepared is prepared and before.changes == tally.changes:
+            return before
+        samples: dict[Metric, Samples] = {metric: [] for metric in _COUNTERS}
+        histograms: dict[Metric, Histograms] = {metric: [] for metric in _HISTOGRAMS}
+        _fill_samples(tally, prepared, samples)
+        _fill_histograms(counts, prepared, histograms)
+        families = [
+            *(Family(metric, own) for metric, own in samples.items()),
+            *(Family(metric, histograms=own) for metric, own in histograms.items()),
+        ]
+        texts = {own.metric: "\n".join(own.lines()).encode() for own in families}
+        if prepared.numbers:
+            texts[catalog.FEATURE_VALUE] = _render_features(counts, prepared, tally.layout.numbers)
+        latency = (prepared.latency, counts.latency.counts.tolist(), counts.latency.total)
+        rendered = _Rendered(
+            prepared, tally.changes, {own: text for own, text in texts.items() if text}, latency
+        )
+        self._rendered[tally] = rendered
+        return rendered
 
     def _prepare(self, layout: Layout) -> _Prepared:
         """The series of a layout, made when it is first seen."""
@@ -124,6 +146,19 @@ class Exposition:
             [(own, rejected[reason]) for own, reason in zip(self._rejected, REASONS, strict=True)],
         )
         yield from _log_families(self._intake.commits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """The lines of one model version after that many changes of its counts.
+
+    Latencies have exemplars in one of the formats, and are rendered with each scrape.
+    """
+
+    prepared: _Prepared
+    changes: int
+    texts: dict[Metric, bytes]
+    latency: tuple[HistogramSeries, Sequence[int], float]
 
 
 def _log_families(commits: Commits) -> Iterator[Family]:
@@ -320,8 +355,13 @@ def _fill_samples(tally: Tally, prepared: _Prepared, samples: dict[Metric, Sampl
         fill(catalog.PREDICTION_CLASS, prepared.classes, counts.classes.tolist())
     fill(catalog.FEATURE_MISSING, prepared.missing, counts.missing(layout).values())
     fill(catalog.FEATURE_INVALID, prepared.invalid, counts.number_invalid.tolist())
-    for place, line in prepared.beyond:
-        fill(catalog.FEATURE_INVALID, [line], [int(counts.number_beyond[place])])
+    beyond = counts.number_beyond.tolist()
+    ranged = [place for place, _ in prepared.beyond]
+    fill(
+        catalog.FEATURE_INVALID,
+        [line for _, line in prepared.beyond],
+        [beyond[place] for place in ranged],
+    )
     for lines, counted in zip(prepared.categories, counts.categories, strict=True):
         fill(catalog.FEATURE_CATEGORY, lines, counted[:-1].tolist())
     unknown = [int(counted[-2]) for counted in counts.categories]
@@ -362,7 +402,6 @@ def _fill_histograms(
     def fill(line: HistogramSeries, filled: Histogram) -> None:
         histograms[line.metric].append((line, filled.counts.tolist(), filled.total))
 
-    fill(prepared.latency, counts.latency)
     for line, filled in zip(prepared.stages, counts.stages, strict=True):
         fill(line, filled)
     fill(prepared.batch_size, counts.batch_size)
@@ -379,9 +418,28 @@ def _fill_histograms(
         histograms[line.metric].append((line, bins_, total_))
     if prepared.value:
         fill(prepared.value, counts.value)
-    bins = counts.numbers.tolist()
-    start = 0
-    for line, total in zip(prepared.numbers, counts.number_totals.tolist(), strict=True):
-        end = start + len(line.edges) + 1
-        histograms[line.metric].append((line, bins[start:end], total))
-        start = end + 1  # the count of missing values stands between
+
+
+def _render_features(counts: Counts, prepared: _Prepared, numbers: Numbers) -> bytes:
+    """The histograms of all numeric features, which are most of the lines, formatted at once."""
+    upto = np.cumsum(counts.numbers)
+    before = np.concatenate([[0], upto])[numbers.starts]
+    patterns: list[str] = []
+    values: list[object] = []
+    for line, start, end, below, total in zip(
+        prepared.numbers,
+        numbers.starts.tolist(),
+        numbers.missing.tolist(),
+        before,
+        counts.number_totals.tolist(),
+        strict=True,
+    ):
+        running = (upto[start:end] - below).tolist()
+        values += running
+        # As everywhere, see Family: over negative values a sum is no counter.
+        if line.edges[0] >= 0 and not total < 0:
+            patterns.append(line.pattern)
+            values += (running[-1], repr(total))
+        else:
+            patterns.append(line.bare)
+    return ("\n".join(patterns) % tuple(values)).encode()

@@ -45,6 +45,8 @@ class Tally:
         self.last_event: float | None = None
         self.ignored: Counter[str] = Counter()
         """Features that the profile does not know, by name; at most MAX_NAMES names."""
+        self.changes = 0
+        """Grows whenever the counts may have changed."""
         self._counts = Counts.zero(layout)
         self.exemplars: dict[int, Exemplar] = {}
         """The last trace of each bucket of latency."""
@@ -111,6 +113,7 @@ class Tally:
         counts = Counts.zero(layout)
         counts.adopt(self.counts, self.layout, layout)
         self.layout, self._counts = layout, counts
+        self.changes += 1
         self.labelled.follow(layout)
         self.exemplars = {}
         return True
@@ -118,6 +121,7 @@ class Tally:
     def take(self, events: Sequence[Event]) -> None:
         """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
+        self.changes += 1
         self._choose_classes(events)
         self._arrived += events
         if len(self._arrived) >= READ_AT:
@@ -133,6 +137,7 @@ class Tally:
     def take_rows(self, rows: Rows) -> None:
         """Count rows of this layout that nothing is wrong with."""
         self.last_event = time.time()
+        self.changes += 1
         if rows.size >= FOLD_AT // 2:
             self._note(rows)
             self._counts.add(count_rows(rows))
@@ -163,10 +168,12 @@ class Tally:
 
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels: the `rows` of `joined` that are of this version."""
+        self.changes += 1
         self.labelled.settle(self._counts, joined, rows)
 
     def restore(self, counts: Counts) -> None:
         """Start from the counts that a sidecar before this one had."""
+        self.changes += 1
         self._counts = counts
 
     def _choose_classes(self, events: Sequence[Event]) -> None:

@@ -161,7 +161,8 @@ class Commits:
         for plain in unpack(packed).values():
             counts = restored(Counts.zero(own.labelled.layout), plain)
             if counts is not None:
-                own.counts.add(counts)
+                counts.add(own.counts)
+                own.restore(counts)
 
     def add(self, own: Counted) -> None:
         """Know one more version from now on; its place is the last one."""
