@@ -30,6 +30,9 @@ GPU_SERIES: Final = 350
 """Series of one GPU with two models on it, as an H100 tells."""
 STACK_SERIES: Final = 1_200
 """What Prometheus, Alertmanager and the exporters tell of themselves."""
+KIB: Final = 4
+"""Memory of Prometheus for one series: 3.4 KiB two minutes after a start (2.42, 200,000 series with
+labels like ours), and the samples of two hours on top."""
 MOST: Final = 5
 """Models that are named as the most expensive ones."""
 
@@ -59,9 +62,9 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """The estimate as `render` prints it."""
-        parts = ", ".join(f"{name} {cost.series:,.0f}" for name, cost in self.parts.items())
-        total = self.total
-        head = f"About {total.series:,.0f} series, {total.samples:,.0f} samples a second: {parts}."
+        parts = ", ".join(f"{name} {_about(cost.series)}" for name, cost in self.parts.items())
+        series, samples = _about(self.total.series), _about(self.total.samples)
+        head = f"About {series} series, {samples} samples a second: {parts}."
         return [head, f"Of models: {_most(self.models)}."]
 
 
@@ -97,19 +100,25 @@ def refuse_beyond_limit(found: Estimate, spec: Spec, path: Path) -> None:
     _, document = read_document(path)
     document.problem(
         ("limits", "series"),
-        f"about {series:,.0f} series are more than {limit:,} (limits.series); "
+        f"about {_about(series)} series are more than {limit:,} (limits.series); "
         f"of models: {_most(found.models)}",
         "leave features out of profiles, give them fewer bins, take models out; or raise the "
-        f"limit where Prometheus has about {series * 4 / 2**20:,.0f} GiB of memory",
+        f"limit where Prometheus has about {series * KIB / 2**20:,.0f} GiB of memory",
     )
     raise ProblemsError(document.problems)
 
 
+def _about(number: float) -> str:
+    """Two digits: more would promise more than an estimate can."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}"
+
+
 def _most(models: Mapping[tuple[str, str], Cost]) -> str:
     ordered = sorted(models.items(), key=lambda item: (-item[1].series, item[0]))
-    shown = [f"{' '.join(key)} {cost.series:,.0f}" for key, cost in ordered[:MOST]]
+    shown = [f"{' '.join(key)} {_about(cost.series)}" for key, cost in ordered[:MOST]]
     rest = sum(cost.series for _, cost in ordered[MOST:])
-    return ", ".join([*shown, f"{len(ordered) - MOST} others {rest:,.0f}"] if rest else shown)
+    return ", ".join([*shown, f"{len(ordered) - MOST} others {_about(rest)}"] if rest else shown)
 
 
 # One model
