@@ -545,7 +545,7 @@ DRIFT_REFERENCE: Final = _gauge(
     (*MODEL, "kind", "feature_name", "bin", "values", "above", "upto"),
     Exporter.DRIFT,
     "Share of the reference's values that lie in a bin (above, upto] or are of a category; absent "
-    "for models of more than 200 columns.",
+    "for models of more than 200 columns, and beyond 50,000 series of all models.",
     Unit.RATIO,
 )
 MULTIVARIATE_SCORE: Final = _gauge(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,13 +12,17 @@ from contract.catalog import Metric
 from exporters.drift.evaluate import Evaluation
 from exporters.drift.layout import Layout
 from exporters.drift.shapes import Shapes
-from exporters.expose import Family, Series, many_series, series
+from exporters.expose import Family, many_series, series
 
 __all__ = ["Labels"]
 
 
 class Labels:
-    """The series of a layout, whose text is made once and filled with each evaluation's numbers."""
+    """The series of a layout, whose text is made once and filled with each evaluation's numbers.
+
+    Of what has a series for each row, only the text is kept: a few hundred thousand objects would
+    take gigabytes.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -63,8 +67,8 @@ class Labels:
         method: bool = False,
         window: bool = False,
         severity: str | None = None,
-    ) -> list[Series]:
-        """One series of the metric per row."""
+    ) -> list[str]:
+        """The text of the metric's series of each row."""
         rows = self._layout.rows
         models = [self._layout.models[row.model] for row in rows]
         labels: dict[str, Sequence[str]] = {
@@ -83,7 +87,7 @@ class Labels:
             labels["window"] = [windows[row.model] for row in rows]
         if severity is not None:
             labels["severity"] = [severity] * len(rows)
-        return many_series(metric, **labels)
+        return [own.text for own in many_series(metric, **labels)]
 
     def families(
         self, evaluation: Evaluation, concept: Mapping[int, bool] | None = None
@@ -101,23 +105,30 @@ class Labels:
         is_feature = self._layout.is_feature.tolist()
         yield Family(
             catalog.FEATURE_DRIFT_SCORE,
-            [(self._score[row], score[row]) for row in scored if is_feature[row]],
+            text=_lines((self._score[row], score[row]) for row in scored if is_feature[row]),
         )
         yield Family(
             catalog.PREDICTION_DRIFT_SCORE,
-            [(self._prediction_score[row], score[row]) for row in scored if not is_feature[row]],
+            text=_lines(
+                (self._prediction_score[row], score[row]) for row in scored if not is_feature[row]
+            ),
         )
-        yield Family(catalog.DRIFT_NOISE_FLOOR, [(self._floor[row], floor[row]) for row in scored])
         yield Family(
-            catalog.DRIFT_WINDOW_SAMPLES, [(self._samples[row], samples[row]) for row in rows]
+            catalog.DRIFT_NOISE_FLOOR, text=_lines((self._floor[row], floor[row]) for row in scored)
+        )
+        yield Family(
+            catalog.DRIFT_WINDOW_SAMPLES,
+            text=_lines((self._samples[row], samples[row]) for row in rows),
         )
         verdicts = []
-        for severity, labelled in self._detected.items():
-            detected = evaluation.detected[severity].tolist()
-            verdicts += [(labelled[row], int(detected[row])) for row in rows]
-        for number, drifted in (concept or {}).items():
-            verdicts.append((self._concept[number], int(drifted)))
-        yield Family(catalog.DRIFT_DETECTED, verdicts)
+        for severity, texts in self._detected.items():
+            detected = evaluation.detected[severity].astype(np.int64).tolist()
+            verdicts.append(_lines((texts[row], detected[row]) for row in rows))
+        yield Family(
+            catalog.DRIFT_DETECTED,
+            [(self._concept[number], int(drifted)) for number, drifted in (concept or {}).items()],
+            text="\n".join(filter(None, verdicts)),
+        )
         yield self._shapes.family(evaluation)
         share = evaluation.share.tolist()
         yield Family(
@@ -128,3 +139,8 @@ class Labels:
                 if model not in evaluation.failures and not math.isnan(share[model])
             ],
         )
+
+
+def _lines(pairs: Iterable[tuple[str, float]]) -> str:
+    """The lines of series with their numbers, which are finite."""
+    return "\n".join([f"{text}{number!r}" for text, number in pairs])

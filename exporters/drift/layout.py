@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -162,6 +162,17 @@ def layout(
 
 
 def _columns(bins: NumericBins | CategoryBins) -> dict[float, int] | dict[str, int]:
-    if isinstance(bins, NumericBins):
-        return {edge: column for column, edge in enumerate((*bins.edges, math.inf), start=1)}
-    return {name: column for column, name in enumerate((*bins.categories, OTHER), start=1)}
+    return _of_edges(bins.edges) if isinstance(bins, NumericBins) else _of_names(bins.categories)
+
+
+# Versions of a model mostly have the same bins: they share a dictionary.
+
+
+@lru_cache(maxsize=10_000)
+def _of_edges(edges: tuple[float, ...]) -> dict[float, int]:
+    return {edge: column for column, edge in enumerate((*edges, math.inf), start=1)}
+
+
+@lru_cache(maxsize=10_000)
+def _of_names(categories: tuple[str, ...]) -> dict[str, int]:
+    return {name: column for column, name in enumerate((*categories, OTHER), start=1)}

@@ -18,11 +18,15 @@ from exporters.drift.evaluate import Evaluation
 from exporters.drift.layout import Layout, Row
 from exporters.expose import Family, Series, series
 
-__all__ = ["LARGEST", "Shapes"]
+__all__ = ["LARGEST", "MOST", "Shapes"]
 
 LARGEST: Final = 200
 """Columns of a model beyond which its reference is not shown: nobody looks at all of them, and it
 has as many series as what it is compared with."""
+
+
+MOST: Final = 50_000
+"""Series of all models together: those further down in models.yaml are not shown beyond."""
 
 
 class Shapes:
@@ -30,7 +34,11 @@ class Shapes:
 
     def __init__(self, layout: Layout) -> None:
         columns = np.bincount(layout.model_of, minlength=len(layout.models))
-        self._rows = [n for n, row in enumerate(layout.rows) if columns[row.model] <= LARGEST]
+        bins = [len(row.bins.counts) for row in layout.rows]
+        series_of = np.bincount(layout.model_of, bins, minlength=len(layout.models))
+        series_of[columns > LARGEST] = 0
+        shown = (columns <= LARGEST) & (np.cumsum(series_of) <= MOST)
+        self._rows = np.flatnonzero(shown[layout.model_of]).tolist()
         self._bins = {number: self._series(layout, layout.rows[number]) for number in self._rows}
 
     def _series(self, layout: Layout, row: Row) -> list[Series]:
