@@ -178,6 +178,12 @@ MODEL_TRAINED_TIMESTAMP: Final = _gauge(
     "When the model was trained (Unix time), where models.yaml says so.",
     Unit.SECONDS,
 )
+MODEL_ARTIFACT_MATCHES: Final = _gauge(
+    "ml_model_artifact_matches",
+    MODEL,
+    Exporter.SIDECAR,
+    "1 where the model's file is the one that models.yaml declares, 0 where it is another or gone.",
+)
 
 # The model server's processes, by the reports of the client
 

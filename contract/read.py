@@ -49,6 +49,7 @@ def read_spec(
     spec = None
     if written is not None and not document.problems:
         _check_alerts(written, document)
+        _check_ages(written, document)
         _check_drift(written, document)
         check_slo(written, document)
         _check_performance(written, document)
@@ -228,6 +229,14 @@ _UNITS: Final[dict[Display, Callable[[Any], object]]] = {
 }
 
 
+def _check_ages(spec: Spec, document: Document) -> None:
+    for index, model in enumerate(spec.models):
+        if model.max_age is not None and model.trained_at is None:
+            document.problem(
+                ("models", index, "max_age"), "needs trained_at", "say when it was trained"
+            )
+
+
 def _check_drift(spec: Spec, document: Document) -> None:
     sections: list[tuple[KeyPath, Drift]] = [
         (("models", index, "drift"), model.drift.over(spec.defaults.drift))
@@ -348,7 +357,11 @@ def _check_alerts(spec: Spec, document: Document) -> None:
     sections: list[tuple[KeyPath, Alerts]] = [
         (("models", index, "alerts"), model.alerts) for index, model in enumerate(spec.models)
     ]
-    for path, alerts in [(("defaults", "alerts"), spec.defaults.alerts), *sections]:
+    sections += [
+        (("defaults", "alerts"), spec.defaults.alerts),
+        (("gpu", "alerts"), spec.gpu.alerts),
+    ]
+    for path, alerts in sections:
         for name, settings in alerts.items():
             _check_alert(ALERTS[name], settings, (*path, name), document)
 
@@ -364,3 +377,21 @@ def _check_alert(alert: Alert, settings: AlertSettings, path: KeyPath, document:
     if settings.threshold is not None and ".alerts." not in alert.set_by:
         where = alert.set_by or "nothing: it has no threshold"
         document.problem((*path, "threshold"), "is not set here", f"it is set by {where}")
+    elif settings.threshold is not None:
+        _check_possible(alert, settings.threshold, (*path, "threshold"), document)
+
+
+def _check_possible(alert: Alert, threshold: float, path: KeyPath, document: Document) -> None:
+    """An alert that can never fire looks like one that watches."""
+    shown = f"{threshold * 100:g}%" if alert.display == "percent" else f"{threshold:g}"
+    for beyond, limit, word, other in (
+        (threshold >= alert.never_from, alert.never_from, "above", "below"),
+        (threshold <= alert.never_to, alert.never_to, "below", "above"),
+    ):
+        if beyond:
+            bound = f"{limit * 100:g}%" if alert.display == "percent" else f"{limit:g}"
+            document.problem(
+                path,
+                f"can never fire: nothing is {word} {shown}",
+                f"write a threshold {other} {bound}, or off",
+            )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, Alert, GpuThreshold, Scope
+from contract.alerts import (
+    ALERTS,
+    LEAST_EXPECTED,
+    MIN_REQUESTS,
+    NEAR_BREACH,
+    NEARLY_FULL,
+    Alert,
+    GpuThreshold,
+    Scope,
+)
 from contract.catalog import METRICS, Exporter
 from contract.quantity import Duration
 from contract.slo import MIN_BAD_EVENTS, TIERS
@@ -15,9 +24,11 @@ from generator.queries.alerting import (
     GPU_EXPRESSIONS,
     MODEL_EXPRESSIONS,
     STACK_EXPRESSIONS,
+    STALE,
     Promise,
 )
 from generator.queries.compatibility import translations
+from generator.queries.recorded_past import HISTORY, RECENTLY
 from generator.rules.recording import RULES
 from generator.text import render_template
 
@@ -54,6 +65,25 @@ CONDITIONS: Final = {
         f"above the threshold, {_ENOUGH}."
         for quantile in ("P50", "P90", "P95", "P99", "P999")
     },
+    "ModelNotLoaded": "The last probe of the model's upstream found it not ready.",
+    "TrafficVanished": "There was no request in the last 5 minutes, and more than the threshold "
+    "are usual in 5 minutes: at this time yesterday, and in some hour of the last "
+    f"{RECENTLY}. It ends when requests come again, or when none have come for {RECENTLY}.",
+    "ThroughputDrop": "The requests of the last 5 minutes are a smaller share than the threshold "
+    "of those that are usual: at this time yesterday, and in some hour of the last "
+    f"{RECENTLY}. At least {LEAST_EXPECTED} in 5 minutes must be usual.",
+    "LatencyAnomaly": "The mean latency of the last 5 minutes is more standard deviations than the "
+    "threshold above its mean of the last day, the last hour left out, "
+    f"{_ENOUGH}. A deviation counts as at least 10% of that mean, and {HISTORY} must be known.",
+    "PredictedSloBreach": "The latency is between "
+    f"{NEAR_BREACH:.0%} and 100% of what `slo.latency` promises, and at the pace of the last hour "
+    f"it is above that within the time of the threshold, {_ENOUGH}.",
+    "QueueGrowing": "More requests than the threshold wait in one queue of the model server, and "
+    "over the last 15 minutes they became more.",
+    "LowConfidence": "The mean confidence of the last 5 minutes is below the threshold, "
+    f"{_ENOUGH}.",
+    "StaleModel": "The model was trained (`trained_at`) longer ago than `max_age`.",
+    "ArtifactChanged": "A sidecar finds another file than `artifact` declares, or none.",
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
     "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "
@@ -92,6 +122,16 @@ CONDITIONS: Final = {
     "ExporterDown": "Prometheus can't scrape one of the stack's own processes.",
     "PromisesMissing": "No threshold of any alert is known, so that no model's alert could fire. "
     "Thresholds outlive the drift collector by 15 minutes.",
+    "ExporterStale": "An exporter answers Prometheus, but last collected anything longer ago than "
+    f"{STALE}, or failed to.",
+    "SpecRefused": "A process refuses models.yaml as it is now, and goes on with the one before.",
+    "RuleFailures": "An evaluation of a group of rules failed in the last 15 minutes, or was left "
+    "out because the one before took longer than the interval.",
+    "NotificationsFailing": "Prometheus lost alerts on the way to Alertmanager in the last 15 "
+    "minutes, or Alertmanager notifications on the way to one of its integrations.",
+    "ConfigReloadFailed": "Prometheus or Alertmanager refuses its configuration as it is now.",
+    "NotificationsNotWritten": "The responder could not write notifications to its log in the last "
+    "15 minutes.",
     "Watchdog": "Always: if it is missing, alerting is broken.",
 }
 """When each alert fires, in words; generator.queries.alerting says the same in PromQL."""
@@ -197,11 +237,12 @@ def _threshold(alert: Alert, severity: Severity, spec: Spec) -> str:
         return "off"
     match alert.display:
         case "percent":
-            return f"{value * 100:g}%"
+            shown = f"{value * 100:g}%"
         case "duration":
-            return str(Duration(round(value * 1000)))
+            shown = str(Duration(round(value * 1000)))
         case _:
-            return f"{value:g}"
+            shown = f"{value:g}"
+    return f"off; where on, {shown}" if alert.asked and settings is None else shown
 
 
 def _value(alert: Alert, severity: Severity, spec: Spec) -> float | None:
@@ -220,6 +261,7 @@ def _ordinary_model(spec: Spec) -> Model:
         profile="profiles/ordinary.json",
         slo=spec.defaults.slo,
         drift=spec.defaults.drift,
+        max_age=spec.defaults.max_age,
         alerts=dict(spec.defaults.alerts),
     )
 

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,19 +15,63 @@ from typing import Any
 
 import yaml
 
-__all__ = ["VerificationError", "verify_alertmanager", "verify_prometheus", "verify_routes"]
+from generator.rules.needed import RuleFiles
+
+__all__ = [
+    "VerificationError",
+    "verify_alertmanager",
+    "verify_prometheus",
+    "verify_routes",
+    "verify_rules",
+]
 
 
 class VerificationError(Exception):
     """A tool refused what was rendered, or is missing; the message is its own words."""
 
 
+def _nothing() -> None:
+    pass
+
+
 def verify_prometheus(folder: Path) -> None:
     """Check prometheus.yml with its rules, and run the rules' tests."""
     _run("promtool", ["check", "config", "prometheus.yml"], folder)
-    tests = sorted(path.name for path in (folder / "tests").glob("*.yml"))
-    if tests:
-        _run("promtool", ["test", "rules", *tests], folder / "tests")
+    verify_rules(folder, sorted((folder / "tests").glob("*.yml")))
+
+
+def verify_rules(folder: Path, tests: Sequence[Path], done: Callable[[], None] = _nothing) -> None:
+    """Run tests of the rules in `folder`/rules; `done` is called after each file.
+
+    Each runs with the rules that it needs, several files at a time.
+    """
+    rules = RuleFiles({path.name: path.read_text() for path in (folder / "rules").glob("*.yml")})
+    with tempfile.TemporaryDirectory() as staged, ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def said(test: Path) -> str:
+            problem = _test_problem(Path(staged), rules, test)
+            done()
+            return problem
+
+        failed = [problem for problem in pool.map(said, tests) if problem]
+    if failed:
+        raise VerificationError("\n".join(failed))
+
+
+def _test_problem(staged: Path, rules: RuleFiles, test: Path) -> str:
+    """What promtool has against one file of tests; empty where nothing."""
+    folder, text = staged / test.stem, test.read_text(encoding="utf-8")
+    for path, content in {
+        **{f"rules/{name}": kept for name, kept in rules.needed(text).items()},
+        f"tests/{test.name}": text,
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content, encoding="utf-8")
+    try:
+        _run("promtool", ["test", "rules", test.name], folder / "tests")
+    except VerificationError as error:
+        return str(error)
+    return ""
 
 
 def verify_alertmanager(folder: Path) -> None:

@@ -12,15 +12,18 @@ from typing import Final
 
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
-from contract.alerts.models import MIN_REQUESTS, MODEL_ALERTS
+from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
+from contract.alerts.serving import LEAST_EXPECTED, NEAR_BREACH, SERVING_ALERTS
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
 
 __all__ = [
     "ALERTS",
+    "LEAST_EXPECTED",
     "MIN_REQUESTS",
     "NEARLY_FULL",
+    "NEAR_BREACH",
     "Alert",
     "Display",
     "GpuThreshold",
@@ -30,7 +33,7 @@ __all__ = [
     "thresholds",
 ]
 
-_OF_MODELS: Final = (*MODEL_ALERTS, *SLO_ALERTS)
+_OF_MODELS: Final = (*REQUEST_ALERTS, *SERVING_ALERTS, *DRIFT_ALERTS, *SLO_ALERTS)
 
 ALERTS: Final = {alert.name: alert for alert in (*_OF_MODELS, *GPU_ALERTS, *STACK_ALERTS)}
 """Every alert by name, models' alerts first."""
@@ -47,7 +50,7 @@ def thresholds(spec: Spec) -> Iterator[Threshold]:
         for alert in _OF_MODELS:
             assert alert.promised is not None
             settings = model.alerts.get(alert.name)
-            if settings is not None and not settings.enabled:
+            if alert.asked if settings is None else not settings.enabled:
                 continue
             hold = settings.hold if settings and settings.hold else alert.hold
             for severity in alert.severities:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from contract.quantity import Duration
 from contract.spec import Model, Severity
 
-__all__ = ["Alert", "Display", "GpuThreshold", "Promised", "Scope", "Threshold"]
+__all__ = ["Alert", "Display", "GpuThreshold", "Promised", "Scope", "Threshold", "of_model"]
 
 Display = Literal["percent", "duration", "number", "none"]
 Scope = Literal["model", "gpu", "stack"]
@@ -39,6 +40,13 @@ class Alert:
     """What every firing alert of the name carries besides its severity."""
     default: float | None = None
     """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
+    asked: bool = False
+    """Whether only models have it that name it in `alerts`: for what is unusual, but may well be
+    nothing, nobody is told who did not ask."""
+    never_from: float = math.inf
+    """From this threshold on the alert could never fire: nothing is above it."""
+    never_to: float = -math.inf
+    """Up to this threshold the alert could never fire: nothing is below it."""
 
     @property
     def scope(self) -> Scope:
@@ -71,3 +79,14 @@ class GpuThreshold:
     severity: Severity
     hold: Duration
     value: float
+
+
+def of_model(name: str, default: float) -> Promised:
+    """A threshold that `models[].alerts` sets."""
+
+    def promised(model: Model, _: Severity) -> dict[str, float]:
+        settings = model.alerts.get(name)
+        chosen = None if settings is None else settings.threshold
+        return {"": default if chosen is None else chosen}
+
+    return promised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from contract.alerts.alert import Alert, Display
@@ -22,6 +23,8 @@ def _of_gpus(
     default: float,
     summary: str,
     description: str,
+    never_from: float = math.inf,
+    never_to: float = -math.inf,
 ) -> Alert:
     return Alert(
         name,
@@ -32,6 +35,8 @@ def _of_gpus(
         display=display,
         set_by=f"gpu.alerts.{name}.threshold",
         default=default,
+        never_from=never_from,
+        never_to=never_to,
     )
 
 
@@ -105,6 +110,7 @@ GPU_ALERTS: Final = (
         "{model} is slow and its GPU is throttled",
         "{model} breaks its promise on latency while {gpu}, which it runs on, was held back by "
         "power or temperature for {value} of the last 5 minutes.",
+        never_from=1.0,
     ),
     _of_gpus(
         "GpuIdleButHeld",
@@ -114,5 +120,6 @@ GPU_ALERTS: Final = (
         0.01,
         "{gpu} is idle{holder}",
         "{model} holds memory of {gpu}, which over the last hour was busy for {value} of the time.",
+        never_to=0.0,
     ),
 )

@@ -1,14 +1,14 @@
-"""The alerts of models: serving, and their data."""
+"""The alerts of models on requests, their latency, and the drift of features."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from contract.alerts.alert import Alert, Promised
+from contract.alerts.alert import Alert, Promised, of_model
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Model, Severity
 
-__all__ = ["MIN_REQUESTS", "MODEL_ALERTS"]
+__all__ = ["DRIFT_ALERTS", "MIN_REQUESTS", "REQUEST_ALERTS"]
 
 MIN_REQUESTS: Final = 10
 """Requests in the window below which no ratio or quantile alert fires: one failed request in the
@@ -32,18 +32,7 @@ def _drift(model: Model, severity: Severity) -> dict[str, float]:
     return {"": model.drift.critical if severity == "critical" else model.drift.warning}
 
 
-def _of_model(name: str, default: float) -> Promised:
-    """A threshold that `models[].alerts` sets."""
-
-    def promised(model: Model, _: Severity) -> dict[str, float]:
-        settings = model.alerts.get(name)
-        chosen = None if settings is None else settings.threshold
-        return {"": default if chosen is None else chosen}
-
-    return promised
-
-
-MODEL_ALERTS: Final = (
+REQUEST_ALERTS: Final = (
     Alert(
         "TargetDown",
         ("critical",),
@@ -62,9 +51,10 @@ MODEL_ALERTS: Final = (
         "{model} fails {value} of its requests",
         "Of the requests to {model} in the last 5 minutes, {value} failed; the limit is "
         "{threshold}.",
-        _of_model("HighErrorRatio", 0.05),
+        of_model("HighErrorRatio", 0.05),
         "percent",
         "models[].alerts.HighErrorRatio.threshold",
+        never_from=1.0,
     ),
     *(
         Alert(
@@ -80,6 +70,9 @@ MODEL_ALERTS: Final = (
         )
         for quantile, name in QUANTILES.items()
     ),
+)
+
+DRIFT_ALERTS: Final = (
     Alert(
         "FeatureDrift",
         ("warning", "critical"),
@@ -110,9 +103,8 @@ MODEL_ALERTS: Final = (
         "Drift of {model} has not been evaluated for {value}",
         "The drift collector last evaluated {model} {value} ago; until it does again, its drift "
         "alerts say nothing.",
-        _with_profile(_of_model("DriftEvaluationStale", 900.0)),
+        _with_profile(of_model("DriftEvaluationStale", 900.0)),
         "duration",
         "models[].alerts.DriftEvaluationStale.threshold",
     ),
 )
-"""In the order of docs and rules."""

@@ -27,6 +27,54 @@ STACK_ALERTS: Final = (
         "fire.",
     ),
     Alert(
+        "ExporterStale",
+        ("error",),
+        Duration.parse("5m"),
+        "{job} at {instance} answers, but with old data",
+        "{job} at {instance} answers Prometheus, but the last time that it collected anything was "
+        "more than 10 minutes ago, or failed.",
+    ),
+    Alert(
+        "SpecRefused",
+        ("warning",),
+        Duration.parse("5m"),
+        "{job} at {instance} refuses models.yaml",
+        "{job} at {instance} read models.yaml after a change and refused it: it goes on with the "
+        "one before, and its log says why.",
+    ),
+    Alert(
+        "RuleFailures",
+        ("error",),
+        Duration.parse("5m"),
+        "Prometheus cannot evaluate all rules",
+        "Within the last 15 minutes an evaluation of rules of group {rule_group} failed, or was "
+        "left out because the one before took too long. Alerts of that group may be missing.",
+    ),
+    Alert(
+        "NotificationsFailing",
+        ("critical",),
+        Duration.parse("5m"),
+        "Notifications do not arrive",
+        "Within the last 15 minutes Prometheus could not hand alerts to Alertmanager, or "
+        "Alertmanager not to {integration}: somebody is not told.",
+    ),
+    Alert(
+        "ConfigReloadFailed",
+        ("error",),
+        Duration.parse("5m"),
+        "{job} refuses its configuration",
+        "{job} at {instance} could not take over its changed configuration and goes on with the "
+        "one before; what is in models.yaml is not what is watched.",
+    ),
+    Alert(
+        "NotificationsNotWritten",
+        ("warning",),
+        Duration(0),
+        "The responder could not write notifications down",
+        "The responder at {instance} took notifications in the last 15 minutes that it could not "
+        "write to its log.",
+    ),
+    Alert(
         "Watchdog",
         ("info",),
         Duration(0),

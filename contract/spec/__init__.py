@@ -15,7 +15,15 @@ from contract.spec.alerting import (
     Severity,
 )
 from contract.spec.hours import WEEKDAYS, Hours, Maintenance, QuietHours
-from contract.spec.model import BusinessRatio, CustomMetric, FeatureRange, Model, ModelGpu, Task
+from contract.spec.model import (
+    Artifact,
+    BusinessRatio,
+    CustomMetric,
+    FeatureRange,
+    Model,
+    ModelGpu,
+    Task,
+)
 from contract.spec.performance import DataQuality, Performance, Promise
 from contract.spec.promises import QUANTILES, Drift, Freshness, Latency, Slo
 from contract.spec.serving import MappedPath, Serving
@@ -33,6 +41,7 @@ __all__ = [
     "WEEKDAYS",
     "AlertSettings",
     "Alerts",
+    "Artifact",
     "Budget",
     "BusinessRatio",
     "Channel",

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from contract.quantity import Ratio, problem
+from contract.quantity import Duration, Ratio, problem
 from contract.spec.alerting import Alerts
 from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
@@ -18,6 +18,7 @@ from contract.spec.serving import Serving
 
 __all__ = [
     "MAX_CUSTOM_SERIES",
+    "Artifact",
     "BusinessRatio",
     "CustomMetric",
     "FeatureRange",
@@ -126,6 +127,12 @@ def _optional_pattern(pattern: str | None) -> str | None:
     return pattern
 
 
+def _sha256(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise problem(f"is not a SHA-256: {value!r}", "write the 64 digits of sha256sum FILE")
+    return value
+
+
 def _container_id(text: str | None) -> str | None:
     if text is not None and not re.fullmatch(r"[0-9a-f]{12,64}", text):
         raise problem(f"is not the id of a container: {text!r}", "write 12 to 64 digits of 0-9a-f")
@@ -138,6 +145,15 @@ def _pod_uid(text: str | None) -> str | None:
             f"is not the uid of a pod: {text!r}", "kubectl get pod NAME -o jsonpath={.metadata.uid}"
         )
     return text
+
+
+class Artifact(Section):
+    """The file that the model is loaded from, and what it should be."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """Where the sidecar finds it; relative paths start at the folder of models.yaml."""
+    sha256: Annotated[str, BeforeValidator(_sha256, json_schema_input_type=str)]
+    """Its SHA-256, as `sha256sum` prints it."""
 
 
 class ModelGpu(Section):
@@ -201,6 +217,10 @@ class Model(Section):
         dt.datetime | None, BeforeValidator(_trained_at, json_schema_input_type=str)
     ] = None
     """When it was trained: a date, or a time with its zone."""
+    max_age: Duration | None = None
+    """How long after training it should be replaced: StaleModel fires then."""
+    artifact: Artifact | None = None
+    """The file it is loaded from: ArtifactChanged fires where that is another one."""
     serving: Serving = Serving()
     """What serves it, and where its metrics are."""
     profile: ProfilePath | None = None

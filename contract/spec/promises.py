@@ -167,6 +167,12 @@ class Multivariate(Section):
     """The same for critical."""
 
 
+def _less_than_all(share: float) -> float:
+    if share >= 1:
+        raise problem("is never exceeded: 100%", "write less than 100%")
+    return share
+
+
 class Drift(Section):
     """When a feature counts as drifted: score above warning or critical, over window."""
 
@@ -189,7 +195,7 @@ class Drift(Section):
     """The score above which the drift is critical; not below `warning`."""
     min_samples: int = Field(default=500, gt=0)
     """Values that a window needs; with fewer, nothing is concluded."""
-    share: Ratio = 0.3
+    share: Annotated[Ratio, AfterValidator(_less_than_all)] = 0.3
     """The share of drifted features above which DriftShare fires."""
     reference: Reference | None = None
     """The past that data is held against, instead of the profile's counts."""

@@ -40,6 +40,8 @@ class Defaults(Section):
     """How well a model should predict; metrics of other tasks than its own are left out."""
     data_quality: DataQuality = DataQuality()
     """How bad a model's data may be."""
+    max_age: Duration | None = None
+    """How long after training a model should be replaced."""
     alerts: Alerts = {}
     """Alerts by name that differ for all models: `off`, or what is different."""
 
@@ -118,6 +120,7 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
             "drift": model.drift.over(defaults.drift),
             "performance": model.performance.over(defaults.performance),
             "data_quality": model.data_quality.over(defaults.data_quality),
+            "max_age": model.max_age or defaults.max_age,
             "alerts": alerts,
             "serving": _resolve_serving(model, stack),
         }
@@ -135,10 +138,10 @@ def _resolve_serving(model: Model, stack: Stack) -> Serving:
 
 
 def _needs_sidecar(model: Model) -> bool:
-    """Whether something of the model comes from its events, which no other runtime counts."""
+    """Whether something of the model comes from its events, or from what a sidecar alone knows."""
     gpu = model.gpu is not None and model.gpu.sidecar
     events = (model.profile, model.business, model.metrics, model.ranges, model.serving.upstream)
-    return gpu or any(events)
+    return gpu or any((*events, model.max_age, model.artifact))
 
 
 def _addresses(addresses: dict[str, str]) -> dict[str, Any]:

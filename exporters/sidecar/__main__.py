@@ -23,6 +23,7 @@ from contract.profile import ProfileError, read_profile
 from contract.spec import Model, Spec
 from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.expose.follow import LOOK, Follower
+from exporters.sidecar.artifact import Artifacts
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
@@ -103,6 +104,7 @@ class _Sidecar:
         self._own = own
         self._guard = Guard(follower.newest.token)
         self._exposition = Exposition(intake)
+        self._artifacts = Artifacts(follower.newest.spec, _models(follower.newest.layouts))
         self.web = Web(intake, self._guard)
 
     def application(self) -> ASGIApp:
@@ -113,16 +115,24 @@ class _Sidecar:
 
     async def _collect(self) -> Sequence[Family]:
         with self._own.collecting():
-            return [*self._upstreams.families(), *await self._exposition.collect()]
+            return [
+                *self._upstreams.families(),
+                *self._artifacts.families(),
+                *await self._exposition.collect(),
+            ]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with self._intake.commits.running(), self._upstreams.running():
             await self._exposition.collect()  # prepares the texts of all series
             _settle_memory()
-            following = asyncio.create_task(self._follow())
+            tasks = [
+                asyncio.create_task(self._follow()),
+                asyncio.create_task(self._artifacts.watch()),
+            ]
             yield
-            following.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _follow(self) -> None:
         """Take over every models.yaml that is good."""
@@ -135,6 +145,7 @@ class _Sidecar:
             limits = now.spec.sidecar.limits
             self._intake.follow(now.layouts, limits)
             self.web.follow()
+            self._artifacts.follow(now.spec, _models(now.layouts))
             self._guard.token = now.token
             _settle_memory()
             log.info("models_read", models=len(now.layouts))
@@ -143,6 +154,10 @@ class _Sidecar:
             self._own.restart_needed = bool(waiting)
             if waiting:
                 log.warning("restart_needed", changed=waiting)
+
+
+def _models(layouts: Sequence[Layout]) -> list[Model]:
+    return [layout.model for layout in layouts]
 
 
 def _not_followed(started: Spec, now: Spec) -> list[str]:

@@ -78,6 +78,8 @@ def _annotations(
         "target": "{{ $labels.target }}",
         "job": "{{ $labels.job }}",
         "instance": "{{ $labels.instance }}",
+        "rule_group": "{{ $labels.rule_group }}",
+        "integration": "{{ $labels.integration }}",
         **more,
         **numbers,
     }

@@ -25,6 +25,7 @@ from generator.rules.evidence import (
     SLO_EVALUATED,
     SLO_TIMELINES,
     STACK_EVIDENCE,
+    STACK_WINDOWS,
     Evidence,
     Inputs,
     Timeline,
@@ -87,6 +88,7 @@ def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
     evidence = MODEL_EVIDENCE[threshold.alert](threshold, model, spec, times)
     if evidence is None:
         return
+    times = evidence.times or times
     promise = {
         "model_name": threshold.model_name,
         "model_version": threshold.model_version,
@@ -120,7 +122,7 @@ def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
 
 
 def _stack_tests(alert: Alert, spec: Spec) -> Iterator[dict[str, Any]]:
-    times = Timeline.of(alert.hold, spec)
+    times = Timeline.of(alert.hold, spec, STACK_WINDOWS.get(alert.name, FIVE_MINUTES))
     evidence = STACK_EVIDENCE[alert.name](spec, times)
     labels = {**_stack_labels(alert, spec), **evidence.labels}
     expected = _expected(alert, labels, evidence, None, spec)
@@ -214,6 +216,8 @@ def _expected(
         "target": labels.get("target", ""),
         "job": labels.get("job", ""),
         "instance": labels.get("instance", ""),
+        "rule_group": labels.get("rule_group", ""),
+        "integration": labels.get("integration", ""),
         "gpu": f"GPU {labels.get('gpu_id')} of {labels.get('instance')}",
         "holder": "" if name == NO_MODEL else f", held by {name} {version}",
         "codes": evidence.codes,

@@ -8,14 +8,23 @@ from contract.spec import Spec
 from generator.queries.compatibility import translations
 from generator.queries.recorded import RECORDED, Group, Recorded
 from generator.queries.recorded_gpu import GPU_RECORDED
+from generator.queries.recorded_past import PAST_RECORDED
 from generator.queries.recorded_serving import SERVING_RECORDED
+from generator.queries.recorded_stack import STACK_RECORDED
 from generator.queries.runtimes.rules import native, runtime_groups
 from generator.queries.slo import SLO_RECORDED
 from generator.text import render_template
 
 __all__ = ["RULES", "group_names", "render_compatibility", "render_recording", "render_runtimes"]
 
-RULES: Final = (*RECORDED, *SERVING_RECORDED, *SLO_RECORDED, *GPU_RECORDED)
+RULES: Final = (
+    *RECORDED,
+    *SERVING_RECORDED,
+    *SLO_RECORDED,
+    *GPU_RECORDED,
+    *PAST_RECORDED,
+    *STACK_RECORDED,
+)
 """All of them; what one reads of another stands before it."""
 
 

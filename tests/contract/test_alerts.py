@@ -13,7 +13,10 @@ from contract.quantity import Duration
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, SEVERITIES
 from tests.contract.models_file import ONE, read, with_model
 
-PLACEHOLDERS = {"model", "feature", "objective", "value", "threshold", "job", "instance", "target"}
+PLACEHOLDERS = {
+    "model", "feature", "objective", "value", "threshold", "job", "instance", "target",
+    "rule_group", "integration",
+}  # fmt: skip
 OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 
 
@@ -53,6 +56,7 @@ def test_a_model_has_the_thresholds_of_its_promises(tmp_path: Path) -> None:
         ("TargetDown", "critical"): (1.0, "2m"),
         ("HighErrorRatio", "critical"): (0.05, "2m"),
         ("HighLatencyP99", "error"): (0.25, "5m"),
+        ("TrafficVanished", "error"): (10.0, "10m"),
     }
 
 
@@ -107,7 +111,46 @@ CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {
 def test_a_model_changes_an_alert(
     tmp_path: Path, alerts: str, expected: dict[tuple[str, str], tuple[float, str]]
 ) -> None:
-    assert found(tmp_path, with_model(f"alerts: {{{alerts}}}")) == expected
+    assert found(tmp_path, with_model(f"alerts: {{TrafficVanished: off, {alerts}}}")) == expected
+
+
+ASKED = [name for name, alert in ALERTS.items() if alert.asked]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_alert_on_what_may_be_nothing_is_there_where_it_is_asked_for(
+    tmp_path: Path, name: str
+) -> None:
+    def there(alerts: str) -> bool:
+        return any(alert == name for alert, _ in found(tmp_path, with_model(alerts)))
+
+    assert not there("alerts: {}")
+    assert there(f"alerts: {{{name}: on}}")
+    assert there(f"alerts: {{{name}: {{for: 1h}}}}")
+    assert not there(f"alerts: {{{name}: off}}")
+
+
+def test_an_alert_that_defaults_ask_for_is_there_for_all_models_but_those_that_refuse(
+    tmp_path: Path,
+) -> None:
+    text = "defaults: {alerts: {LatencyAnomaly: {threshold: 6}}}\n"
+    asked = {("LatencyAnomaly", "warning"): (6.0, "15m")}
+    assert asked.items() <= found(tmp_path, text + ONE).items()
+    refused = found(tmp_path, text + with_model("alerts: {LatencyAnomaly: off}"))
+    assert not asked.items() <= refused.items()
+
+
+def test_the_state_of_a_model_is_watched_where_somebody_tells_it(tmp_path: Path) -> None:
+    names = {"ModelNotLoaded", "StaleModel", "ArtifactChanged"}
+    assert not names & {alert for alert, _ in found(tmp_path, ONE)}
+    keys = (
+        'serving: {upstream: "http://127.0.0.1:8001"}, trained_at: 2026-01-01, max_age: 90d,'
+        f" artifact: {{path: a.bin, sha256: {'a' * 64}}}"
+    )
+    told = found(tmp_path, with_model(keys))
+    assert told["ModelNotLoaded", "critical"] == (1.0, "2m")
+    assert told["StaleModel", "warning"] == (90 * 86400.0, "1h")
+    assert told["ArtifactChanged", "error"] == (1.0, "1m")
 
 
 def test_gpus_have_the_built_in_thresholds_where_nothing_is_said(tmp_path: Path) -> None:
@@ -129,7 +172,7 @@ def test_gpu_alerts_are_changed_for_all_gpus(tmp_path: Path) -> None:
 
 
 def test_a_threshold_says_whose_it_is(tmp_path: Path) -> None:
-    keys = "alerts: {TargetDown: off, HighLatencyP99: off}, team: risk"
+    keys = "alerts: {TargetDown: off, HighLatencyP99: off, TrafficVanished: off}, team: risk"
     text = "defaults: {team: risk}\nteams: {risk: {}}\n" + with_model(keys)
     assert next(iter(thresholds(read(tmp_path, text)))) == (
         Threshold("HighErrorRatio", "critical", Duration.parse("2m"), "a", "1", "risk", 0.05)

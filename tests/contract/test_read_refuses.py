@@ -135,9 +135,9 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a model that is a word": (
         "models: [a]\n",
         (
-            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, business, "
-            "data_quality, drift, framework, gpu, metrics, name, performance, profile, ranges, "
-            "segments, serving, slo, task, team, trained_at, version"
+            "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, artifact, business, "
+            "data_quality, drift, framework, gpu, max_age, metrics, name, performance, profile, "
+            "ranges, segments, serving, slo, task, team, trained_at, version"
         ),
     ),
     "a version that YAML shortens": (
@@ -318,6 +318,42 @@ REFUSED: dict[str, tuple[str, str]] = {
         (
             "1:49 defaults.alerts.HighLatencyP99.threshold: is not set here "
             "| it is set by models[].slo.latency"
+        ),
+    ),
+    "a ratio that is never exceeded": (
+        with_model("alerts: {HighErrorRatio: {threshold: 100%}}"),
+        (
+            "2:84 models[0].alerts.HighErrorRatio.threshold: can never fire: nothing is above 100% "
+            "| write a threshold below 100%, or off"
+        ),
+    ),
+    "a ratio that nothing falls below": (
+        with_model("alerts: {LowConfidence: {threshold: 0%}}"),
+        (
+            "2:83 models[0].alerts.LowConfidence.threshold: can never fire: nothing is below 0% "
+            "| write a threshold above 0%, or off"
+        ),
+    ),
+    "a threshold of GPUs that is never exceeded": (
+        ONE + "gpu: {alerts: {GpuThrottledAndSlow: {threshold: 100%}}}\n",
+        (
+            "3:49 gpu.alerts.GpuThrottledAndSlow.threshold: can never fire: nothing is above 100% "
+            "| write a threshold below 100%, or off"
+        ),
+    ),
+    "a share of drifted features that is never exceeded": (
+        with_model("drift: {share: 100%}"),
+        "2:62 models[0].drift.share: is never exceeded: 100% | write less than 100%",
+    ),
+    "an age of nothing": (
+        with_model("max_age: 90d"),
+        "2:56 models[0].max_age: needs trained_at | say when it was trained",
+    ),
+    "a sum that is none": (
+        with_model("artifact: {path: a.bin, sha256: abc}"),
+        (
+            "2:79 models[0].artifact.sha256: is not a SHA-256: 'abc' "
+            "| write the 64 digits of sha256sum FILE"
         ),
     ),
     "a warning above critical": (

@@ -10,23 +10,27 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
-from generator.queries.alerting.models import MODEL_EXPRESSIONS as _OF_SERVING
+from generator.queries.alerting.models import DRIFT_EXPRESSIONS, REQUEST_EXPRESSIONS
 from generator.queries.alerting.promise import Promise, threshold_lookup
+from generator.queries.alerting.serving import SERVING_EXPRESSIONS
 from generator.queries.alerting.slo import SLO_EXPRESSIONS
-from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS
+from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STALE
 
 __all__ = [
     "GPU_EXPRESSIONS",
     "MODEL_EXPRESSIONS",
     "STACK_EXPRESSIONS",
     "STACK_JOBS",
+    "STALE",
     "Promise",
     "codes_lookup",
     "threshold_lookup",
 ]
 
 MODEL_EXPRESSIONS: Final[Mapping[str, Callable[[Promise], str]]] = {
-    **_OF_SERVING,
+    **REQUEST_EXPRESSIONS,
+    **SERVING_EXPRESSIONS,
+    **DRIFT_EXPRESSIONS,
     **SLO_EXPRESSIONS,
 }
 """The alerts of models, by name; the series carry model_name, model_version and team."""

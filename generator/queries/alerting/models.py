@@ -9,7 +9,7 @@ from contract.spec import QUANTILES
 from generator.queries import recorded
 from generator.queries.alerting.promise import Promise, above, compare
 
-__all__ = ["MODEL_EXPRESSIONS"]
+__all__ = ["DRIFT_EXPRESSIONS", "REQUEST_EXPRESSIONS"]
 
 
 def _drifted(promise: Promise) -> str:
@@ -21,17 +21,21 @@ def _drifted(promise: Promise) -> str:
     )
 
 
-MODEL_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
+REQUEST_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "TargetDown": lambda promise: compare(str(recorded.TARGET_UP), "<", promise),
     "HighErrorRatio": above(recorded.ERROR_RATIO, guarded=True),
     **{
         f"HighLatency{name.upper()}": above(recorded.LATENCY_QUANTILES[name], guarded=True)
         for name in QUANTILES.values()
     },
+}
+"""On requests and their latency, by name."""
+
+DRIFT_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "FeatureDrift": _drifted,
     "DriftShare": above(recorded.DRIFTED_FEATURES, guarded=False),
     "DriftEvaluationStale": lambda promise: compare(
         f"time() - {recorded.DRIFT_EVALUATED}", ">", promise
     ),
 }
-"""The alerts of models, by name; the series carry model_name, model_version and team."""
+"""On the drift of features, by name."""

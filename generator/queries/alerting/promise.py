@@ -12,7 +12,7 @@ from contract.spec import Severity
 from generator.queries import recorded
 from generator.queries.recorded import Recorded
 
-__all__ = ["ON_MODEL", "Promise", "above", "compare", "threshold_lookup"]
+__all__ = ["ON_MODEL", "Promise", "above", "compare", "enough", "threshold_lookup"]
 
 ON_MODEL: Final = "on (model_name, model_version)"
 
@@ -53,10 +53,14 @@ def above(measured: Recorded, *, guarded: bool) -> Callable[[Promise], str]:
 
     def expression(promise: Promise) -> str:
         broken = compare(str(measured), ">", promise)
-        guard = f"\nand {ON_MODEL}\n{recorded.REQUESTS_INCREASE} >= {MIN_REQUESTS}"
-        return broken + guard if guarded else broken
+        return enough(broken) if guarded else broken
 
     return expression
+
+
+def enough(condition: str) -> str:
+    """A condition, where there were enough requests to say so."""
+    return f"{condition}\nand {ON_MODEL}\n{recorded.REQUESTS_INCREASE} >= {MIN_REQUESTS}"
 
 
 def threshold_lookup(alert: str, severity: Severity) -> str:

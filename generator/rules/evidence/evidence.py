@@ -26,11 +26,15 @@ _LONGEST_STEP: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Something is wrong from the start, up to step `bad`, then right up to step `end`."""
+    """Something is wrong from the start, up to step `bad`, then right up to step `end`.
+
+    Where a past is needed that was right, what is wrong begins only after step `begin`.
+    """
 
     step: Duration
     bad: int
     end: int
+    begin: int = 0
 
     @classmethod
     def of(cls, hold: Duration, spec: Spec, longest: Duration = FIVE_MINUTES) -> Timeline:
@@ -42,19 +46,45 @@ class Timeline:
         bad = math.ceil((span + hold.milliseconds) / step) + 2
         return cls(step=Duration(step), bad=bad, end=bad + math.ceil(span / step) + 2)
 
+    @classmethod
+    def after(cls, history: Duration, hold: Duration) -> Timeline:
+        """The same after a past that was right.
+
+        Five minutes hold two and a half steps, so that every version of Prometheus finds the same
+        samples in them.
+        """
+        step = 120_000
+        begin = math.ceil(history.milliseconds / step)
+        bad = begin + math.ceil(hold.milliseconds / step) + 5
+        return cls(step=Duration(step), begin=begin, bad=bad, end=bad + 6)
+
     def at(self, step: int) -> Duration:
         """The time of a step."""
         return Duration(self.step.milliseconds * step)
 
     def gauge(self, bad: float, good: float, slope: float = 0) -> str:
         """A value while it is bad and one while it is good; both grow by `slope` a step."""
-        good += slope * (self.bad + 1)
-        return f"{bad:.12g}+{slope:.12g}x{self.bad} {good:.12g}+{slope:.12g}x{self._rest}"
+        stretches = (
+            (good, 0, self.begin),
+            (bad, self.begin, self.bad + 1),
+            (good, self.bad + 1, self.end),
+        )
+        return " ".join(
+            f"{value + slope * first:.12g}+{slope:.12g}x{stop - first - 1}"
+            for value, first, stop in stretches
+            if stop > first
+        )
 
     def counter(self, bad: float, good: float) -> str:
-        """A counter from 0 that grows by `bad`, later by `good` a step."""
-        total = bad * self.bad + good
-        return f"0+{bad:.12g}x{self.bad} {total:.12g}+{good:.12g}x{self._rest}"
+        """A counter from 0 that grows by `bad`, later (and before) by `good` a step."""
+        before = f"0+{good:.12g}x{self.begin} " if self.begin else ""
+        start = good * self.begin + bad if self.begin else 0
+        steps = self.bad - self.begin
+        total = good * self.begin + bad * steps + good
+        return (
+            f"{before}{start:.12g}+{bad:.12g}x{steps - 1 if self.begin else steps}"
+            f" {total:.12g}+{good:.12g}x{self._rest}"
+        )
 
     def absent(self, good: float) -> str:
         """Nothing while it is bad, then a value."""
@@ -79,6 +109,8 @@ class Evidence:
     """The step at which `firing` has become bad, from which on the hold runs."""
     codes: str = ""
     """The XID errors that the alert must name."""
+    times: Timeline | None = None
+    """The timeline of the series, where it is not the usual one."""
 
 
 def selector(metric: Metric | str, **labels: str) -> str:

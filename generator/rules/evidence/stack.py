@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from contract import catalog
+from contract.catalog import Metric
+from contract.quantity import Duration
 from contract.spec import Spec
-from generator.queries.alerting import STACK_JOBS
-from generator.rules.evidence.evidence import Evidence, Timeline, selector
+from generator.queries.alerting import STACK_JOBS, STALE
+from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 
-__all__ = ["STACK_EVIDENCE"]
+__all__ = ["STACK_EVIDENCE", "STACK_WINDOWS"]
+
+_Prove = Callable[[Spec, Timeline], Evidence]
 
 
 def _exporter_down(_: Spec, times: Timeline) -> Evidence:
@@ -35,8 +39,84 @@ def _promises_missing(_: Spec, times: Timeline) -> Evidence:
     )
 
 
+_DRIFT: Final = {"job": "ml-drift", "instance": "127.0.0.1:9102"}
+_PROMETHEUS: Final = {"job": "prometheus", "instance": "127.0.0.1:9090"}
+
+
+def _exporter_stale(_: Spec, times: Timeline) -> Evidence:
+    own = {**_DRIFT, "exporter": "drift"}
+    when = selector(catalog.EXPORTER_COLLECTION_TIMESTAMP, **own)
+    well = selector(catalog.EXPORTER_COLLECTION_SUCCESS, **own)
+
+    def collected(ago: float, success: float) -> Inputs:
+        return {
+            when: times.gauge(-ago, 0, times.step.seconds),
+            well: times.gauge(success, 1),
+        }
+
+    return Evidence(
+        firing=collected(STALE.seconds * 1.01, 1),
+        labels=_DRIFT,
+        also={"it fails": collected(0, 0)},
+        silent={"just new enough": collected(STALE.seconds * 0.99, 1)},
+    )
+
+
+def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
+    """A gauge of 1 that is 0."""
+
+    def evidence(_: Spec, times: Timeline) -> Evidence:
+        series = selector(metric, **labels, **more)
+        return Evidence(
+            firing={series: times.gauge(0, 1)},
+            labels=labels,
+            silent={"taken over": {series: times.gauge(1, 1)}},
+        )
+
+    return evidence
+
+
+def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
+    """A counter of failures that grows."""
+
+    def evidence(_: Spec, times: Timeline) -> Evidence:
+        series = selector(counter, **labels, **more)
+        return Evidence(
+            firing={series: times.counter(1, 0)},
+            labels=labels,
+            # A rate needs two samples.
+            since=1,
+            silent={"long ago": {series: times.gauge(7, 7)}},
+        )
+
+    return evidence
+
+
+def _notifications(spec: Spec, times: Timeline) -> Evidence:
+    where = {"instance": "127.0.0.1:9093", "integration": "webhook"}
+    return _counted("alertmanager_notifications_failed_total", where)(spec, times)
+
+
+STACK_WINDOWS: Final[Mapping[str, Duration]] = {
+    name: Duration.parse("15m")
+    for name in ("RuleFailures", "NotificationsFailing", "NotificationsNotWritten")
+}
+"""By alert, where its longest window is longer than five minutes."""
+
 STACK_EVIDENCE: Final[dict[str, Callable[[Spec, Timeline], Evidence]]] = {
     "ExporterDown": _exporter_down,
     "PromisesMissing": _promises_missing,
+    "ExporterStale": _exporter_stale,
+    "SpecRefused": _refused(catalog.EXPORTER_SPEC_OK, _DRIFT, exporter="drift"),
+    "RuleFailures": _counted(
+        "prometheus_rule_evaluation_failures_total",
+        {"instance": _PROMETHEUS["instance"], "rule_group": "rules/alerts.yml;model-alerts"},
+        job="prometheus",
+    ),
+    "NotificationsFailing": _notifications,
+    "ConfigReloadFailed": _refused("prometheus_config_last_reload_successful", _PROMETHEUS),
+    "NotificationsNotWritten": _counted(
+        catalog.NOTIFICATIONS_FAILED, {"instance": "127.0.0.1:9104"}, reason="write"
+    ),
 }
 """By alert; the Watchdog needs nothing to fire."""

@@ -1,0 +1,141 @@
+"""The alerts that hold a model's traffic and latency against its own past, and its state."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contract.alerts.alert import Alert, of_model
+from contract.quantity import Duration
+from contract.runtimes import SIDECAR
+from contract.spec import Model, Severity
+
+__all__ = ["LEAST_EXPECTED", "NEAR_BREACH", "SERVING_ALERTS"]
+
+LEAST_EXPECTED: Final = 100
+"""Requests in five minutes that must be usual before fewer of them are a drop and not chance."""
+
+NEAR_BREACH: Final = 0.5
+"""Share of its promise that a latency must have come to before its growth is anybody's business."""
+
+
+def _probed(model: Model, _: Severity) -> dict[str, float]:
+    """Somebody says whether the model is ready: probes of its upstream, or its runtime."""
+    serving = model.serving
+    return {"": 1.0} if serving.upstream or serving.runtime != SIDECAR else {}
+
+
+def _max_age(model: Model, _: Severity) -> dict[str, float]:
+    return {} if model.max_age is None else {"": model.max_age.seconds}
+
+
+def _artifact(model: Model, _: Severity) -> dict[str, float]:
+    return {} if model.artifact is None else {"": 1.0}
+
+
+SERVING_ALERTS: Final = (
+    Alert(
+        "ModelNotLoaded",
+        ("critical",),
+        Duration.parse("2m"),
+        "{model} is not ready",
+        "The server of {model} answers that the model is not ready, or does not answer its probes "
+        "at all.",
+        _probed,
+        "none",
+        "models[].serving.upstream",
+    ),
+    Alert(
+        "TrafficVanished",
+        ("error",),
+        Duration.parse("10m"),
+        "{model} gets no requests any more",
+        "In the last 5 minutes nobody asked {model}. Usually there are {value} requests in 5 "
+        "minutes now, as there were at this time yesterday and within the last hours.",
+        of_model("TrafficVanished", 10.0),
+        "number",
+        "models[].alerts.TrafficVanished.threshold",
+    ),
+    Alert(
+        "ThroughputDrop",
+        ("warning",),
+        Duration.parse("15m"),
+        "{model} gets only {value} of its usual requests",
+        "{model} gets {value} of the requests that are usual at this time, by yesterday and by the "
+        "last hours; the limit is {threshold}.",
+        of_model("ThroughputDrop", 0.5),
+        "percent",
+        "models[].alerts.ThroughputDrop.threshold",
+        asked=True,
+        never_to=0.0,
+    ),
+    Alert(
+        "LatencyAnomaly",
+        ("warning",),
+        Duration.parse("15m"),
+        "{model} is unusually slow",
+        "The mean latency of {model} over the last 5 minutes is {value} standard deviations above "
+        "that of its last day; the limit is {threshold}.",
+        of_model("LatencyAnomaly", 4.0),
+        "number",
+        "models[].alerts.LatencyAnomaly.threshold",
+        asked=True,
+    ),
+    Alert(
+        "PredictedSloBreach",
+        ("warning",),
+        Duration.parse("10m"),
+        "{model} will soon be slower than promised",
+        "The latency of {model} grows; at the pace of the last hour it breaks a promise of "
+        "slo.latency in {value}.",
+        of_model("PredictedSloBreach", 3600.0),
+        "duration",
+        "models[].alerts.PredictedSloBreach.threshold",
+        asked=True,
+    ),
+    Alert(
+        "QueueGrowing",
+        ("warning",),
+        Duration.parse("10m"),
+        "{value} requests wait for {model}, and the queue grows",
+        "{value} requests wait in a queue of {model}, and over the last 15 minutes they became "
+        "more; the limit is {threshold}.",
+        of_model("QueueGrowing", 100.0),
+        "number",
+        "models[].alerts.QueueGrowing.threshold",
+        asked=True,
+    ),
+    Alert(
+        "LowConfidence",
+        ("warning",),
+        Duration.parse("15m"),
+        "{model} is unsure: mean confidence {value}",
+        "The mean probability that {model} gives to what it predicts was {value} over the last 5 "
+        "minutes; the limit is {threshold}.",
+        of_model("LowConfidence", 0.6),
+        "percent",
+        "models[].alerts.LowConfidence.threshold",
+        asked=True,
+        never_to=0.0,
+    ),
+    Alert(
+        "StaleModel",
+        ("warning",),
+        Duration.parse("1h"),
+        "{model} was trained {value} ago",
+        "{model} was trained {value} ago and should be replaced after {threshold}.",
+        _max_age,
+        "duration",
+        "models[].max_age",
+    ),
+    Alert(
+        "ArtifactChanged",
+        ("error",),
+        Duration.parse("1m"),
+        "The file of {model} is not the one that was declared",
+        "The SHA-256 of the file of {model} is not that of models.yaml, or the file is gone: "
+        "something else is served than what was tested, or will be after the next start.",
+        _artifact,
+        "none",
+        "models[].artifact",
+    ),
+)
