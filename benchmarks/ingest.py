@@ -3,7 +3,8 @@
 Both servers take events of 20 numeric features, class, confidence and latency. A figure is events
 answered divided by the CPU seconds that the server used for them, so that other work on the machine
 changes it little; a server that has a core for itself reaches it. `notes` has what was reached by
-the clock.
+the clock. The last cases say how much of what this machine can do at all is left: their other side
+decodes and bins and does nothing else, see bare_server.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.processes import free_port
 
 FEATURES: Final = [f"feature_{place:02d}" for place in range(20)]
 OTHERS: Final = ("prediction", "confidence", "latency_seconds")
-SECONDS: Final = 1.5
+SECONDS: Final = 1.0
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
 MODELS: Final = """\
@@ -46,9 +47,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
         _write_spec(folder, rows)
-        ours, plain = free_port(), free_port()
+        ours, plain, bare = free_port(), free_port(), free_port()
         sidecar = running.enter_context(_sidecar(ours, folder))
-        peer = running.enter_context(_plain(plain, folder))
+        peer = running.enter_context(_other("plain_server", plain, folder))
+        least = running.enter_context(_other("bare_server", bare, folder))
         batches = [json.dumps(rows[start : start + 100]).encode() for start in range(0, 1000, 100)]
         singles = [json.dumps(row).encode() for row in rows[:200]]
         lines = [
@@ -77,6 +79,16 @@ def main() -> None:
             ),
             case("NDJSON by 100", posts(lines, "application/x-ndjson"), 100, rows_beside, None),
         ]
+        for what, bodies, events in (
+            ("JSON rows by 100", posts(batches), 100),
+            ("single events", posts(singles), 1),
+            ("columnar JSON by 1,000", posts([_columns(rows)]), 1000),
+            ("Arrow by 1,000", posts([_arrow(rows)], ARROW), 1000),
+            ("Arrow by 10,000", posts([_arrow(rows * 10)], ARROW), 10_000),
+        ):
+            beside = _side(f"{what}, bare", least, bare, bodies, events)
+            beside = Side("decode and bin alone", beside.measure)
+            cases.append(case(f"{what} beside bare", bodies, events, beside, None))
         harness.run(
             "ingest",
             cases,
@@ -139,10 +151,10 @@ def _sidecar(port: int, folder: Path) -> Any:
     )
 
 
-def _plain(port: int, folder: Path) -> Any:
+def _other(module: str, port: int, folder: Path) -> Any:
     return started(
         [
-            *(sys.executable, "-m", "benchmarks.plain_server", "--port", str(port)),
+            *(sys.executable, "-m", f"benchmarks.{module}", "--port", str(port)),
             *("--profile", str(folder / "fraud.json")),
         ],
         until=lambda: _answers(port),

@@ -3,7 +3,8 @@
 Both write events of 20 features, 1,000 to a commit, each commit on the disk before the next begins
 (WAL, synchronous=FULL). The join is of a million labels, in random order, with predictions that
 are in the log: once in the index alone, once from the ids to what is on the disk. The last case is
-the whole sidecar over HTTP, beside the same one without durability (store: memory).
+the whole sidecar over HTTP, beside the same one without durability (store: memory): events by the
+CPU time that the sidecar used for them, as in bench-ingest; `notes` has them by the clock.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
 from benchmarks import harness
-from benchmarks.harness import Case, Side, started
-from benchmarks.ingest import FEATURES, _answers, _event, _write_spec
+from benchmarks.harness import Case, Side, Started, started
+from benchmarks.ingest import FEATURES, _answers, _columns, _event, _write_spec
 from benchmarks.load import Load, post
 from contract.profile import read_profile
 from contract.read import read_spec
@@ -78,15 +80,25 @@ def main() -> None:
                 Side("join alone", lambda: ours.join(durable=False)),
                 better="less",
             ),
-            Case(
-                "HTTP, batches of 100 with ids",
-                "events/s",
-                Side("sidecar, sqlite", lambda: _load(durable, rows)),
-                Side("sidecar, memory", lambda: _load(memory, rows)),
-                target=100_000,
+            *(
+                Case(
+                    f"HTTP, {what} with ids",
+                    "events/s/core",
+                    Side("sidecar, sqlite", partial(_load, durable, body, size)),
+                    Side("sidecar, memory", partial(_load, memory, body, size)),
+                    target=100_000,
+                )
+                for what, body, size in (
+                    ("batches of 100", _batch(rows), 100),
+                    ("columns of 1,000", _table(rows), 1000),
+                )
             ),
         ]
-        notes = {"features": len(FEATURES), "sqlite": sqlite3.sqlite_version}
+        notes = {
+            "features": len(FEATURES),
+            "sqlite": sqlite3.sqlite_version,
+            "events_per_second_by_the_clock": clocked,
+        }
         harness.run("log", cases, packages=["msgspec", "numpy", "xxhash"], notes=notes)
 
 
@@ -197,7 +209,7 @@ def _typed(row: dict[str, Any], identity: str) -> Event:
 
 
 @contextmanager
-def _sidecar(folder: Path, store: str) -> Iterator[int]:
+def _sidecar(folder: Path, store: str) -> Iterator[tuple[str, int, Started]]:
     spec = folder / f"{store}.yaml"
     spec.write_text(
         "models:\n  - {name: fraud, version: '1', task: binary_classification,"
@@ -206,18 +218,28 @@ def _sidecar(folder: Path, store: str) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "exporters.sidecar", "serve", "--models", str(spec)]
     command += ["--listen", f"127.0.0.1:{port}", "--data-dir", str(folder / store)]
-    with started(command, until=lambda: _answers(port)):
-        yield port
+    with started(command, until=lambda: _answers(port)) as process:
+        yield store, port, process
+
+
+def _batch(rows: Sequence[dict[str, Any]]) -> bytes:
+    batch = [
+        {**row, "prediction_id": f"@@@@@@@@@@-{place}"} for place, row in enumerate(rows[:100])
+    ]
+    return json.dumps(batch).encode()
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> bytes:
+    table = json.loads(_columns(rows))
+    table["columns"]["prediction_id"] = [f"@@@@@@@@@@-{place}" for place in range(len(rows))]
+    return json.dumps(table).encode()
 
 
 class _Requests:
-    """Batches of 100 events whose ids were never sent before."""
+    """The same events over and over, with ids that were never sent before."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        batch = [
-            {**row, "prediction_id": f"@@@@@@@@@@-{place}"} for place, row in enumerate(rows[:100])
-        ]
-        self._body = post("/v1/predictions", json.dumps(batch).encode(), "application/json")
+    def __init__(self, body: bytes) -> None:
+        self._body = post("/v1/predictions", body, "application/json")
 
     def __len__(self) -> int:
         return 2**62
@@ -226,11 +248,18 @@ class _Requests:
         return self._body.replace(b"@@@@@@@@@@", b"%010d" % next(numbers))
 
 
-def _load(port: int, rows: Sequence[dict[str, Any]]) -> float:
+clocked: dict[str, list[int]] = {}
+
+
+def _load(sidecar: tuple[str, int, Started], body: bytes, size: int) -> float:
+    store, port, process = sidecar
     load = Load(port)
-    answered, seconds = load.run(cast("Sequence[bytes]", _Requests(rows)), HTTP_SECONDS)
+    before = process.cpu_seconds()
+    answered, seconds = load.run(cast("Sequence[bytes]", _Requests(body)), HTTP_SECONDS)
+    used = process.cpu_seconds() - before
     load.close()
-    return answered * 100 / seconds
+    clocked.setdefault(f"{store}, {size} at once", []).append(round(answered * size / seconds))
+    return answered * size / used
 
 
 if __name__ == "__main__":
