@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 __all__ = [
+    "CALIBRATION_EDGES",
     "CONFIDENCE_EDGES",
     "OTHER",
     "Calibration",
@@ -39,6 +40,9 @@ OTHER: Final = "other"
 
 CONFIDENCE_EDGES: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 """Bins of a probability: steps of 0.05."""
+
+CALIBRATION_EDGES: Final = (*CONFIDENCE_EDGES[:-1], 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+"""Bins of how right confidences are: finer at the end, where those of a good model crowd."""
 
 MAX_CATEGORIES: Final = 50
 """Categories a profile names; rarer ones of the reference fold into OTHER."""
@@ -120,6 +124,8 @@ class Calibration(_Frozen):
     def _consistent(self) -> Calibration:
         if len(self.predicted) != len(self.correct) or len(self.confusion) != len(self.correct) + 1:
             raise ValueError("predicted, correct and confusion need a line for each class")
+        if not self.edges or list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must ascend")
         for predicted, correct in zip(self.predicted, self.correct, strict=True):
             _check_counts(predicted, len(self.edges) + 1)
             _check_counts(correct, len(self.edges) + 1)
@@ -226,8 +232,8 @@ def _calibrate(
         return None
     rows = np.array([row[0] for row in known])
     columns = np.array([row[2] for row in known]) % width
-    bins = np.searchsorted(CONFIDENCE_EDGES, np.array([row[1] for row in known], np.float64))
-    predicted = np.zeros((width, len(CONFIDENCE_EDGES) + 1), dtype=np.int64)
+    bins = np.searchsorted(CALIBRATION_EDGES, np.array([row[1] for row in known], np.float64))
+    predicted = np.zeros((width, len(CALIBRATION_EDGES) + 1), dtype=np.int64)
     correct, confusion = np.zeros_like(predicted), np.zeros((width, width), dtype=np.int64)
     np.add.at(predicted, (rows, bins), 1)
     np.add.at(correct, (rows, bins), rows == columns)
@@ -237,7 +243,7 @@ def _calibrate(
         return tuple(tuple(line) for line in counts.tolist())
 
     return Calibration(
-        edges=CONFIDENCE_EDGES,
+        edges=CALIBRATION_EDGES,
         predicted=frozen(predicted[:-1]),
         correct=frozen(correct[:-1]),
         confusion=frozen(confusion),

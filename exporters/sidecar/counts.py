@@ -135,7 +135,7 @@ class Counts:
     def zero(cls, layout: Layout) -> Counts:
         """Counts of nothing."""
         classes = len(layout.classes.names) + 1
-        calibrated = len(layout.classes.names) if layout.calibrated else 0
+        calibrated = len(layout.classes.names) if layout.calibration_edges else 0
         segments = Segments.of(layout).names
         return cls(
             statuses=_zeros(len(STATUSES)),
@@ -158,7 +158,7 @@ class Counts:
                 for _ in (layout.classes.names if layout.scores_outcomes else ())
             ],
             class_confidence=np.zeros(
-                (calibrated, len(layout.confidence_edges) + 1), dtype=np.int64
+                (calibrated, len(layout.calibration_edges) + 1), dtype=np.int64
             ),
             class_confidence_totals=np.zeros(calibrated),
             segment_outcomes=[
@@ -189,7 +189,8 @@ class Counts:
         }
         for name in ("class_confidence", "class_confidence_totals"):
             changed[name] = (
-                changed["confidence"] or getattr(self, name).shape != getattr(before, name).shape
+                old.calibration_edges != new.calibration_edges
+                or getattr(self, name).shape != getattr(before, name).shape
             )
         for item in fields(self):
             if not changed.get(item.name, False):
@@ -239,7 +240,7 @@ def count_rows(rows: Rows) -> Counts:
     counts.latency = Histogram.over(layout.latency_edges, given.get("latency_seconds"))
     counts.batch_size = Histogram.over(BATCH_EDGES, given.get("batch_size"))
     counts.confidence = Histogram.over(layout.confidence_edges, given.get("confidence"))
-    if layout.calibrated:
+    if layout.calibration_edges:
         _count_class_confidence(layout, counts, rows)
     predicted = given.get("prediction")
     if layout.classifies and predicted is not None:
@@ -276,7 +277,7 @@ def _count_class_confidence(layout: Layout, counts: Counts, rows: Rows) -> None:
     counted = (predicted < layout.classes.other) & ~np.isnan(confidences)
     places, confidences = predicted[counted].astype(np.intp), confidences[counted]
     width = counts.class_confidence.shape[1]
-    cells = places * width + np.searchsorted(layout.confidence_edges, confidences)
+    cells = places * width + np.searchsorted(layout.calibration_edges, confidences)
     size = counts.class_confidence.size
     counts.class_confidence += np.bincount(cells, minlength=size).reshape(-1, width)
     counts.class_confidence_totals += np.bincount(

@@ -285,11 +285,11 @@ class _Prepared:
             class_confidence=[
                 histogram_series(
                     catalog.PREDICTION_CLASS_CONFIDENCE,
-                    layout.confidence_edges,
+                    layout.calibration_edges,
                     **own,
                     predicted_class=predicted,
                 )
-                for predicted in (layout.classes.names if layout.calibrated else ())
+                for predicted in (layout.classes.names if layout.calibration_edges else ())
             ],
             label_delay=histogram_series(catalog.LABEL_DELAY, DELAY_EDGES, **own),
             outcome_scores=[

@@ -185,8 +185,8 @@ class Layout:
     numbers: Numbers
     categories: Mapping[str, Categories]
     notes: tuple[str, ...] = ()
-    calibrated: bool = False
-    """Whether the profile says how right confidences are, by predicted class."""
+    calibration_edges: tuple[float, ...] = ()
+    """Bins of how right confidences are, by predicted class; none where the profile can't say."""
     features: frozenset[str] = field(default_factory=frozenset)
     columns: tuple[str, ...] = ()
     """The features in the order of the profile, for rows that come without names."""
@@ -199,6 +199,7 @@ class Layout:
         features = profile.features if profile else {}
         output = profile.prediction if profile else None
         confidence = profile.confidence if profile else None
+        calibration = profile.calibration if profile else None
         classes = Categories.of(())
         if classifies and isinstance(output, CategoryBins):
             classes = Categories.most(output, limits.classes)
@@ -221,7 +222,7 @@ class Layout:
                 if isinstance(bins, CategoryBins)
             },
             notes=_notes(model, profile, limits, known=bool(classes.names or edges)),
-            calibrated=bool(classes.names) and profile is not None and bool(profile.calibration),
+            calibration_edges=calibration.edges if calibration and classes.names else (),
             features=frozenset(features),
             columns=tuple(features),
         )

@@ -12,11 +12,11 @@ classes as they were in the profile's data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contract.profile import Calibration
 from exporters.drift.performance import confusion, scores
@@ -40,6 +40,7 @@ class Chances:
     it is where it is wrong, each row adding up to 1.
     """
 
+    edges: tuple[float, ...]
     right: Array
     draws: Array
     wrong: Array
@@ -54,8 +55,7 @@ class Chances:
         """
         predicted = np.array(calibration.predicted, dtype=np.float64)
         correct = np.array(calibration.correct, dtype=np.float64)
-        edges = np.array([0.0, *calibration.edges, calibration.edges[-1]])
-        middle = np.clip((edges[:-1] + edges[1:]) / 2, 0.01, 0.99)
+        middle = np.clip(_middles(calibration.edges), 0.001, 0.999)
         successes = correct + WEIGHT * middle
         total = predicted + WEIGHT
         mean = successes / total
@@ -65,7 +65,18 @@ class Chances:
             successes, total - successes, size=(DRAWS, *mean.shape)
         )
         draws = np.clip(right + drawn - mean, 0.0, 1.0)
-        return cls(right, draws, _wrong(np.array(calibration.confusion, dtype=np.float64)))
+        return cls(
+            calibration.edges,
+            right,
+            draws,
+            _wrong(np.array(calibration.confusion, dtype=np.float64)),
+        )
+
+
+def _middles(edges: Sequence[float]) -> Array:
+    ends = np.array([0.0, *edges, edges[-1]])
+    middles: Array = (ends[:-1] + ends[1:]) / 2
+    return middles
 
 
 def _rising(values: Array, weights: Array) -> Array:
@@ -105,8 +116,8 @@ def estimate(counts: Array, chances: Chances) -> dict[str, Measured]:
     counts. The interval covers what labels of that many rows would show by chance, and how surely
     the profile knows how right confidences are.
     """
-    found = _metrics(counts, chances.right, chances.wrong)
-    drawn = _metrics(counts, chances.draws, chances.wrong)
+    found = _metrics(counts, chances.right, chances)
+    drawn = _metrics(counts, chances.draws, chances)
     widened = {}
     for name, own in found.items():
         spread = Z * np.std(drawn[name].value)
@@ -122,36 +133,45 @@ def _within(own: Measured) -> Measured:
     return Measured(own.value, np.maximum(own.lower, 0.0), np.minimum(own.upper, 1.0))
 
 
-def _metrics(counts: Array, right: Array, wrong: Array) -> dict[str, Measured]:
+def _metrics(counts: Array, right: Array, chances: Chances) -> dict[str, Measured]:
     """For `right` of shape [..., classes, bins]: metrics of shape [...]."""
     width = len(counts)
     correct = (counts * right).sum(axis=-1)
     errors = counts.sum(axis=-1) - correct
     expected = np.zeros((*correct.shape[:-1], width + 1, width + 1))
-    expected[..., :width, :] = errors[..., np.newaxis] * wrong
+    expected[..., :width, :] = errors[..., np.newaxis] * chances.wrong
     places = np.arange(width)
     expected[..., places, places] += correct
     found = {"accuracy": confusion.accuracy(expected), **confusion.averages(expected)}
     if width == 2:
         found |= confusion.of_class(expected, 1)
-        found["auc"] = scores.auc(*_by_truth(counts, right))
+        found["auc"] = scores.auc(*_by_truth(counts, right, chances.edges))
     if counts.sum() < EMPTY:
         nothing = np.full(correct.shape[:-1], np.nan)
         return dict.fromkeys(found, Measured(nothing, nothing, nothing))
     return found
 
 
-def _by_truth(counts: Array, right: Array) -> tuple[Array, Array]:
-    """The scores that positives and negatives have to be expected to have; shape [..., bins].
+def _by_truth(counts: Array, right: Array, edges: Sequence[float]) -> tuple[Array, Array]:
+    """The scores that positives and negatives have to be expected to have, in ascending order.
 
-    A confidence in the negative class is 1 less the score: bins run the other way. The overflow
-    bin, beyond 1, holds nothing.
+    A confidence in the negative class is 1 less the score: its bins lie there, in between those of
+    the positive class where both were predicted at the same scores. Shapes [..., places].
     """
+    middles = _middles(edges)
+    places, order = np.unique(
+        np.round(np.concatenate([1 - middles, middles]), 9), return_inverse=True
+    )
+    true = counts * right
+    false = counts - true
 
-    def turned(values: NDArray[np.float64]) -> Array:
-        return np.concatenate([values[..., -2::-1], values[..., -1:]], axis=-1)
+    at = np.eye(len(places))[order]
 
-    negative, positive = counts
-    true_positive, false_positive = positive * right[..., 1, :], positive * (1 - right[..., 1, :])
-    true_negative, false_negative = negative * right[..., 0, :], negative * (1 - right[..., 0, :])
-    return true_positive + turned(false_negative), false_positive + turned(true_negative)
+    def laid(negative: Array, positive: Array) -> Array:
+        found: Array = np.einsum("...b,bp", np.concatenate([negative, positive], axis=-1), at)
+        return found
+
+    return (
+        laid(false[..., 0, :], true[..., 1, :]),
+        laid(true[..., 0, :], false[..., 1, :]),
+    )

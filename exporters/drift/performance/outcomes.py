@@ -56,7 +56,8 @@ class Outcomes:
     def of(cls, subject: Subject) -> Outcomes:
         """Nothing counted."""
         width = len(subject.classes)
-        return cls(np.zeros((width + 1, width + 1)), np.zeros((2, BINS)), np.zeros((width, BINS)))
+        bins = len(subject.chances.edges) + 1 if subject.chances else 0
+        return cls(np.zeros((width + 1, width + 1)), np.zeros((2, BINS)), np.zeros((width, bins)))
 
     def total(self, metric: Metric, label: str = "") -> float:
         """A sum; 0 where there is none."""
@@ -198,7 +199,7 @@ def _lay(
                 own.scores[actual, EDGES[float(labels["le"])]] += value
             elif source.metric is catalog.PREDICTION_CLASS_CONFIDENCE:
                 predicted = subject.place(labels["predicted_class"])
-                own.confidences[predicted, EDGES[float(labels["le"])]] += value
+                own.confidences[predicted, subject.bin_of(float(labels["le"]))] += value
             elif source.metric in (catalog.SEGMENT_OUTCOMES, catalog.SEGMENT_ERRORS):
                 _lay_segment(labels, value, subject, own)
             else:

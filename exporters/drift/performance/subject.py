@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,15 @@ class Subject:
     def place(self, name: str) -> int:
         """The place of a class; raises KeyError for one that the profile does not have."""
         return self._places[name]
+
+    @cached_property
+    def _bins(self) -> dict[float, int]:
+        edges = self.chances.edges if self.chances else ()
+        return {edge: place for place, edge in enumerate((*edges, math.inf))}
+
+    def bin_of(self, edge: float) -> int:
+        """The bin of confidence that ends there; raises KeyError where the profile has none."""
+        return self._bins[edge]
 
     @property
     def width(self) -> int:

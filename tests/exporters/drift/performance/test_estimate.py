@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn import metrics
 
-from contract.profile import CONFIDENCE_EDGES, Calibration, build_profile
+from contract.profile import CALIBRATION_EDGES, Calibration, build_profile
 from exporters.drift.performance.estimate import Chances, estimate
 from exporters.drift.performance.interval import Array
 from tests.exporters.drift.performance.rows import Rows, classifier, profile_of
 
-BINS = len(CONFIDENCE_EDGES) + 1
+BINS = len(CALIBRATION_EDGES) + 1
 
 
 def confidences(rows: Rows, classes: tuple[str, ...]) -> Array:
     counts = np.zeros((len(classes), BINS))
     places = np.array([classes.index(name) for name in rows.prediction])
-    np.add.at(counts, (places, binned(rows.confidence)), 1)
+    bins = np.searchsorted(CALIBRATION_EDGES, np.array(rows.confidence))
+    np.add.at(counts, (places, bins), 1)
     return counts
-
-
-def binned(numbers: list[float] | None) -> NDArray[np.intp]:
-    return np.searchsorted(CONFIDENCE_EDGES, np.array(numbers or []))
 
 
 def calibration(rows: Rows) -> Calibration:
@@ -60,7 +56,7 @@ def truth(rows: Rows) -> dict[str, float]:
         "recall": three[1],
         "f1": three[2],
         "f1_macro": macro,
-        "auc": metrics.roc_auc_score(positive, binned(rows.score)),
+        "auc": metrics.roc_auc_score(positive, rows.score),
     }
 
 
@@ -106,14 +102,14 @@ def test_with_few_rows_in_the_profile_little_is_certain() -> None:
 
 def test_without_any_row_of_a_bin_its_confidence_is_believed() -> None:
     empty = Calibration(
-        edges=CONFIDENCE_EDGES,
+        edges=CALIBRATION_EDGES,
         predicted=((0,) * BINS,) * 2,
         correct=((0,) * BINS,) * 2,
         confusion=((0,) * 3,) * 3,
     )
     right = Chances.of(empty).right
     assert right[0, 13] == pytest.approx(0.675)
-    assert right[1, 19] == pytest.approx(0.975)
+    assert right[1, 19] == pytest.approx(0.96)
 
 
 def test_being_right_never_falls_with_confidence() -> None:
