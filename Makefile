@@ -20,7 +20,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 ##@ The stack
-.PHONY: up demo down status
+.PHONY: up demo down status doctor
 up: $(RUN_STAMP) ## Start everything in the foreground; Ctrl-C stops it (DETACH=1: in the background, VERBOSE=1: show all logs)
 	@scripts/system_packages.sh prometheus alertmanager
 	@exec $(RUN) -m stack up $(if $(DETACH),--detach) $(if $(VERBOSE),--verbose)
@@ -33,6 +33,9 @@ down: $(RUN_STAMP) ## Stop a running stack from another terminal
 
 status: $(RUN_STAMP) ## Show every process: up or down, address, pid, health
 	@exec $(RUN) -m stack status
+
+doctor: $(RUN_STAMP) ## Ask the running stack whether all of it works, and say what to do (ARGS="--format json")
+	@exec $(RUN) -m stack doctor $(ARGS)
 
 ##@ The demo, while the stack runs
 .PHONY: inject-errors inject-latency inject-shift inject-nothing

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "check": check_command,
         "test": test_command,
         "schema": schema_command,
+        "doctor": doctor_command,
     }
     try:
         return commands[options.command](options)
@@ -93,6 +96,25 @@ def test_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def doctor_command(options: argparse.Namespace) -> int:
+    """Ask the running stack whether what models.yaml promises really works."""
+    # Imported here: only this command asks anybody anything.
+    from generator.doctor import CHECKS, diagnose
+    from generator.doctor.report import render_json, render_text
+
+    if unknown := set(options.only or ()) - set(CHECKS):
+        print(f"--only {min(unknown)}: write one of {', '.join(CHECKS)}", file=sys.stderr)
+        return 2
+    findings = diagnose(read_spec_by(options), options.out, only=options.only or CHECKS)
+    terminal = sys.stdout.isatty()
+    if options.format == "json":
+        print(render_json(findings))
+    else:
+        width = shutil.get_terminal_size().columns if terminal else 100
+        print(render_text(findings, colour=terminal and "NO_COLOR" not in os.environ, width=width))
+    return 1 if any(finding.level == "broken" for finding in findings) else 0
+
+
 def schema_command(_: argparse.Namespace) -> int:
     """Print the JSON Schema of models.yaml."""
     print(render_schema(), end="")
@@ -140,9 +162,20 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
     )
     test = commands.add_parser("test", help="run the tests of the rules and routes that are there")
     commands.add_parser("schema", help="print the JSON Schema of models.yaml")
-    for command in (write, check):
+    doctor = commands.add_parser(
+        "doctor",
+        help="ask the running stack whether all of it works, and say what to do",
+        epilog="It changes nothing. Exit status 1 where something is broken.",
+    )
+    doctor.add_argument(
+        "--format", choices=("text", "json"), default="text", help="default: %(default)s"
+    )
+    doctor.add_argument(
+        "--only", action="append", metavar="CHECK", help="such as edges; may be repeated"
+    )
+    for command in (write, check, doctor):
         add_spec_arguments(command)
-    for command in (write, check, test):
+    for command in (write, check, test, doctor):
         command.add_argument(
             "--out", type=Path, default=Path(), metavar="DIR", help="the tree's folder; %(default)s"
         )

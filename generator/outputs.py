@@ -63,8 +63,9 @@ def _dashboards(spec: Spec, _: Path) -> dict[str, str]:
 def _docs(spec: Spec, _: Path) -> dict[str, str]:
     from generator.docs import render_docs
     from generator.reference import render_reference
+    from generator.reference_runtimes import render_runtimes_reference
 
-    return {**render_docs(spec), **render_reference()}
+    return {**render_docs(spec), **render_reference(), **render_runtimes_reference()}
 
 
 PARTS: Final[Mapping[str, Callable[[Spec, Path], dict[str, str]]]] = {

@@ -1,4 +1,4 @@
-"""python -m stack up | down | status: the native stack."""
+"""python -m stack up | down | status | doctor: the native stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract.problems import ProblemsError
 from stack.control import down, status
 from stack.plan import MissingProgramError
 from stack.settings import PORT_VARIABLES, SettingsError, read_settings
-from stack.up import RefusedError, detach, up
+from stack.up import RefusedError, detach, doctor, up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return down(data) if options.command == "down" else status(data)
     try:
         settings = read_settings(os.environ)
+        if options.command == "doctor":
+            return doctor(settings, options.format)
         if options.detach:
             return detach(settings, ["--verbose"] if options.verbose else [], os.environ)
         return up(settings, verbose=options.verbose)
@@ -58,6 +60,8 @@ traffic), TIME_SCALE=60 (a minute of windows and waits passes in a second), and 
     start.add_argument("--verbose", action="store_true", help="show the log lines of all processes")
     commands.add_parser("down", help="stop a stack that runs in another terminal")
     commands.add_parser("status", help="show every process: up or down, health, pid, address")
+    ask = commands.add_parser("doctor", help="ask the running stack whether all of it works")
+    ask.add_argument("--format", choices=("text", "json"), default="text")
     return parser
 
 

@@ -28,7 +28,7 @@ from stack.record import (
 from stack.settings import PORT_VARIABLES, Settings
 from stack.supervisor import StackError, Supervisor
 
-__all__ = ["RefusedError", "detach", "up"]
+__all__ = ["RefusedError", "detach", "doctor", "up"]
 
 SHOWN: Final = ("responder",)
 """Whose lines the terminal shows: the notifications. Everything is in the log files."""
@@ -136,6 +136,13 @@ def render(settings: Settings) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise RefusedError(f"rendering failed:\n{(finished.stderr or finished.stdout).rstrip()}")
+
+
+def doctor(settings: Settings, style: str) -> int:
+    """Let the generator ask this stack whether all of it works; its exit status."""
+    command = [sys.executable, "-m", "generator", "doctor", "--models", str(settings.models)]
+    command += ["--out", str(settings.generated), "--format", style]
+    return subprocess.run([*command, *settings.spec_options], check=False).returncode
 
 
 def render_addresses(entries: Sequence[Entry]) -> str:

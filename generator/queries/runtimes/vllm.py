@@ -49,7 +49,6 @@ VLLM: Final = Adapter(
     },
     missing={
         "batch_size": "it batches token by token: requests running is the batch",
-        "latency_p50": "quantiles are read from the buckets",
     },
     traps=(
         "vllm:request_success_total counts every request that ended, aborted and failed ones too.",
