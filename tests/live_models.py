@@ -1,11 +1,13 @@
 """A real Prometheus with data: a sidecar and a drift collector watch two models with traffic.
 
 `churn` version 1 is a classifier, `price` version 2 a regressor. Both hold memory of two GPUs,
-which are simulated. A second is one scrape.
+which are simulated. `chat` version 3 is an LLM on vLLM, whose metrics are replayed. A second is one
+scrape.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import os
 import random
@@ -23,6 +25,7 @@ from contract.read import read_spec
 from generator.outputs import render
 from tests.live_gpus import simulate_gpus
 from tests.processes import free_port, running
+from tests.runtime_servers import CAPTURES, replaying
 
 __all__ = ["live_models"]
 
@@ -36,10 +39,27 @@ stack: {{prometheus: "{prometheus}", sidecar: "{sidecar}", drift: "{drift}", gpu
 gpu: {{expected: 2, slow_interval: 1s}}
 models:
   - {{name: churn, version: "1", task: binary_classification, profile: churn.json,
-      gpu: {{pid_file: churn.pid}}}}
+      trained_at: "{trained}", gpu: {{pid_file: churn.pid}},
+      performance: {{min_samples: 20, windows: 1h, accuracy: {{baseline: 0.6, max_drop: 0.5}}}},
+      business: [{{name: ctr, numerator: click, denominator: view, min: 10%}}]}}
   - {{name: price, version: "2", task: regression, profile: price.json,
-      gpu: {{pid_file: price.pid}}}}
+      trained_at: "{trained}", gpu: {{pid_file: price.pid}},
+      performance: {{min_samples: 20, windows: 1h, mae: {{baseline: 20, max_drop: 50}}}},
+      business: [{{name: sold, numerator: sale, denominator: offer}}]}}
+  - {{name: chat, version: "3", task: regression,
+      serving: {{runtime: vllm, model: meta-llama/Llama-3.1-8B, targets: ["{vllm}"]}}}}
 """
+
+
+BUSINESS: Final = [
+    {"model_name": name, "event": event, "count": count}
+    for name, event, count in (
+        ("churn", "view", 10),
+        ("churn", "click", 3),
+        ("price", "offer", 5),
+        ("price", "sale", 1),
+    )
+]
 
 
 def events(rng: random.Random, start: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -78,13 +98,20 @@ def write_profiles(folder: Path, rng: random.Random) -> None:
         **features,
         "prediction": [rng.choice(["yes", "no"]) for _ in range(rows)],
         "confidence": [rng.uniform(0.5, 1) for _ in range(rows)],
+        "label": [rng.choice(["yes", "no"]) for _ in range(rows)],
     }
     price: dict[str, list[Value]] = {
         **features,
         "prediction": [rng.gauss(100, 20) for _ in range(rows)],
     }
     profiles = (
-        build_profile(churn, model_name="churn", prediction="prediction", confidence="confidence"),
+        build_profile(
+            churn,
+            model_name="churn",
+            prediction="prediction",
+            confidence="confidence",
+            label="label",
+        ),
         build_profile(price, model_name="price", prediction="prediction"),
     )
     for profile in profiles:
@@ -107,6 +134,7 @@ def traffic(sidecar: str, rng: random.Random) -> Iterator[None]:
                 predictions, labels = events(rng, start)
                 client.post("/v1/predictions", json=predictions).raise_for_status()
                 client.post("/v1/labels", json=labels).raise_for_status()
+                client.post("/v1/business", json=BUSINESS).raise_for_status()
                 if ended.wait(0.3):
                     return
 
@@ -127,10 +155,6 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
     names = ("prometheus", "sidecar", "drift", "gpu", "nobody")
     at = {name: f"127.0.0.1:{free_port()}" for name in names}
     models = folder / "models.yaml"
-    models.write_text(MODELS.format(**at))
-    for path, text in render(read_spec(models), ("prometheus",)).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
     sidecar = exporter("sidecar", models, at["sidecar"], "--data-dir", str(folder / "data"))
     drift = exporter(
         "drift",
@@ -148,6 +172,12 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
         f"--web.listen-address={at['prometheus']}",
     ]
     with ExitStack() as stack:
+        at["vllm"] = stack.enter_context(replaying(CAPTURES / "vllm.txt"))
+        trained = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+        models.write_text(MODELS.format(**at, trained=trained.isoformat()))
+        for path, text in render(read_spec(models), ("prometheus",)).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
         ran = stack.enter_context(running(server, ready_url=f"http://{at['prometheus']}/-/ready"))
         gpus = simulate_gpus(folder, {"churn": os.getpid(), "price": ran.process.pid})
         gpu = exporter("gpu", models, at["gpu"])

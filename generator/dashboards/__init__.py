@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract.spec import Spec
+from generator.dashboards.business import render_business
 from generator.dashboards.data_quality import render_data_quality
 from generator.dashboards.fleet import render_fleet
 from generator.dashboards.gpu import render_gpu
@@ -20,6 +21,7 @@ def render_dashboards(spec: Spec) -> dict[str, str]:
     """Paths below the output folder and their texts. The number of models changes nothing here."""
     root = "grafana/generated"
     dashboards = {
+        "business": render_business(spec),
         "data_quality": render_data_quality(spec),
         "fleet": render_fleet(spec),
         "gpu": render_gpu(spec),

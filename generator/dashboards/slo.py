@@ -192,6 +192,7 @@ def _budget() -> tuple[Tile, ...]:
             unit=Unit.RATIO,
             no_data=NO_EVENTS,
             whole_axis=False,
+            top=1,
         ),
         time_series(
             "When will it be gone?",

@@ -13,7 +13,7 @@ __all__ = ["by_status"]
 STATUS_COLOURS: Final = {"success": "green", "error": "red", "rejected": "orange"}
 
 
-def by_status() -> Tile:
+def by_status(*, width: int = 12) -> Tile:
     """Requests of the chosen model, by how they end."""
     return time_series(
         "How many requests, and how do they end?",
@@ -27,4 +27,5 @@ def by_status() -> Tile:
             by_name(status, color={"mode": "fixed", "fixedColor": colour})
             for status, colour in STATUS_COLOURS.items()
         ],
+        width=width,
     )

@@ -7,6 +7,7 @@ from typing import Final
 from contract.spec import Spec
 from generator.queries.compatibility import translations
 from generator.queries.recorded import RECORDED, Group, Recorded
+from generator.queries.recorded_business import BUSINESS_RECORDED
 from generator.queries.recorded_gpu import GPU_RECORDED
 from generator.queries.recorded_past import PAST_RECORDED
 from generator.queries.recorded_serving import SERVING_RECORDED
@@ -21,6 +22,7 @@ RULES: Final = (
     *RECORDED,
     *SERVING_RECORDED,
     *SLO_RECORDED,
+    *BUSINESS_RECORDED,
     *GPU_RECORDED,
     *PAST_RECORDED,
     *STACK_RECORDED,

@@ -46,6 +46,7 @@ def metric_names(expression: str) -> set[str]:
 
 def test_the_dashboards_and_their_provisioning_are_rendered() -> None:
     assert sorted(rendered()) == [
+        "grafana/generated/dashboards/business.json",
         "grafana/generated/dashboards/data_quality.json",
         "grafana/generated/dashboards/fleet.json",
         "grafana/generated/dashboards/gpu.json",
