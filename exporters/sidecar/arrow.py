@@ -38,6 +38,16 @@ class _Array:
     def __len__(self) -> int:
         return len(self._array)
 
+    def coded(self) -> tuple[list[Any], NDArray[np.intp]] | None:
+        import pyarrow as pa
+
+        kind = self._array.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            return None
+        found = self._array.dictionary_encode()
+        places = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return found.dictionary.to_pylist(), places.astype(np.intp)
+
     def numbers(self) -> NDArray[np.float64] | None:
         import pyarrow as pa
 

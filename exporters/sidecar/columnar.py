@@ -59,6 +59,9 @@ class Column(Protocol):
     def values(self) -> list[Any]:
         """The values, None where there is none."""
 
+    def coded(self) -> tuple[list[Any], NDArray[np.intp]] | None:
+        """Where that is cheap: the different texts, and which one each row has, -1 for none."""
+
 
 @dataclass(slots=True)
 class Table:
@@ -107,6 +110,9 @@ class _List:
     def values(self) -> list[Any]:
         return self._values
 
+    def coded(self) -> None:
+        return None
+
 
 class _Parsed:
     """A column in simdjson's document."""
@@ -130,6 +136,9 @@ class _Parsed:
     def values(self) -> list[Any]:
         found: list[Any] = self._array.as_list()
         return found
+
+    def coded(self) -> None:
+        return None
 
 
 def read_json_table(body: bytes, limits: Limits) -> Table | None:
@@ -298,7 +307,11 @@ def _take_column(batch: Batch, name: str, column: Column, limits: Limits) -> boo
 
 
 def _take_texts(batch: Batch, name: str, column: Column, limits: Limits) -> bool:
-    rows, values = batch.rows, column.values()
+    rows = batch.rows
+    if name == "prediction" and (coded := column.coded()) is not None:
+        rows.predict(*coded)
+        return not _too_long(coded[0], limits.string)
+    values = column.values()
     if name == "status":
         rows.statuses = count_statuses(values)
         return int(rows.statuses.sum()) == rows.size
@@ -357,6 +370,11 @@ def _take_features(rows: Rows, features: Mapping[str, Column], limits: Limits) -
         numbers[place] = own
     rows.numbers, rows.invalid = numbers, invalid if invalid.any() else None
     for name in layout.categories:
+        if name in features and (coded := features[name].coded()) is not None:
+            rows.categorize(name, *coded)
+            if _too_long(coded[0], limits.string):
+                return False
+            continue
         found = features[name].values() if name in features else [None] * rows.size
         if not _VALUES.issuperset(map(type, found)) or _too_long(found, limits.string):
             return False

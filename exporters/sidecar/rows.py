@@ -121,13 +121,17 @@ class Rows:
     def _row_by_row(self) -> bytes:
         return self.numbers if isinstance(self.numbers, bytes) else self.numbers.T.tobytes()
 
-    def predict(self, predictions: Sequence[Any]) -> None:
-        """Note what was predicted: None where nothing was."""
+    def predict(self, predictions: Sequence[Any], which: NDArray[np.intp] | None = None) -> None:
+        """Note what was predicted: None where nothing was.
+
+        With `which`, these are the different predictions and that the place of each row's, -1 for
+        none.
+        """
         if predictions.count(None) == len(predictions):
             return
         if self.layout.classifies:
             known = self.layout.classes
-            self.fields["prediction"] = _places_of(known, predictions, _NAN, np.float64)
+            self.fields["prediction"] = _places_of(known, predictions, _NAN, np.float64, which)
         else:
             self.fields["prediction"] = np.array(predictions, dtype=np.float64)
 
@@ -164,10 +168,12 @@ class Rows:
                 place = kind.places[name]
                 self._ignore([name] * sum(row[place] is not None for row in table))
 
-    def categorize(self, name: str, values: Sequence[Value]) -> None:
-        """Note the values of the next categorical feature; None where missing."""
+    def categorize(
+        self, name: str, values: Sequence[Value], which: NDArray[np.intp] | None = None
+    ) -> None:
+        """Note the values of the next categorical feature; None where missing. `which` as above."""
         known = self.layout.categories[name]
-        self.categories.append(_places_of(known, values, known.other + 1, np.intp))
+        self.categories.append(_places_of(known, values, known.other + 1, np.intp, which))
 
     def _ignore(self, names: Iterable[str]) -> None:
         for name in names:
@@ -179,8 +185,18 @@ def count_statuses(statuses: Sequence[str]) -> Counted:
     return np.array([statuses.count(status) for status in STATUSES], dtype=np.int64)
 
 
-def _places_of(known: Categories, values: Sequence[Any], absent: float, kind: Any) -> NDArray[Any]:
+def _places_of(
+    known: Categories,
+    values: Sequence[Any],
+    absent: float,
+    kind: Any,
+    which: NDArray[np.intp] | None = None,
+) -> NDArray[Any]:
     """The places of values among the categories, as an array of `kind`; `absent` for None."""
+    if which is not None:
+        # The last one is that of -1.
+        distinct: NDArray[Any] = _places_of(known, [*values, None], absent, kind)
+        return distinct[which]
     get, other = known.places.get, known.other
     # Among texts alone, values that are equal are the same one: 1, 1.0 and True are not.
     if set(map(type, values)) <= _TEXTS:

@@ -199,6 +199,10 @@ ARROW_TABLES = {
         "features.length": pa.array([1, None, None], pa.int32()),
         "features.sender": pa.array(["de", None, None]),
     },
+    "texts that repeat, and large ones": {
+        "features.length": pa.array([1, None, None], pa.uint8()),
+        "features.sender": pa.array(["de", None, None], pa.large_string()),
+    },
     "dictionaries and half precision": {
         "features.length": pa.array([1.0, math.nan, None], pa.float32()),
         "features.sender": pa.array(["de", None, None]).dictionary_encode(),
@@ -266,3 +270,30 @@ def test_columns_are_taken_over_http_with_ids_and_labels(sidecar: Sidecar) -> No
     assert sidecar.post("/v1/predictions", json.dumps(document)).json()["accepted"] == 2
     label = {"model_name": "mail", "prediction_id": "col-2", "actual": "spam"}
     assert sidecar.post("/v1/labels", json.dumps(label)).json()["accepted"] == 1
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["de", "fr", "xx", "", "other", None]),
+            st.sampled_from(["ham", "spam", "eggs", None]),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_texts_of_arrow_count_what_rows_count(found: list[tuple[str | None, str | None]]) -> None:
+    senders, predictions = ([row[place] for row in found] for place in (0, 1))
+    by_column, by_row = sidecar(), sidecar()
+    texts = {"features.sender": pa.array(senders, pa.string())}
+    body = stream(pa.table({**texts, "prediction": pa.array(predictions, pa.string())}))
+    assert answered(by_column, body, ARROW)[0] == 200
+    rows = [
+        {"model_name": "mail", "model_version": "1", "features": {"sender": sender}}
+        | ({} if prediction is None else {"prediction": prediction})
+        for sender, prediction in found
+    ]
+    assert answered(by_row, json.dumps(rows).encode())[0] == 200
+    left, right = counts_of(by_column), counts_of(by_row)
+    assert [key for key in right if not same(left[key], right[key])] == []
