@@ -150,9 +150,11 @@ def _pod_uid(text: str | None) -> str | None:
 class Artifact(Section):
     """The file that the model is loaded from, and what it should be."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1, examples=["models/fraud.onnx"])]
     """Where the sidecar finds it; relative paths start at the folder of models.yaml."""
-    sha256: Annotated[str, BeforeValidator(_sha256, json_schema_input_type=str)]
+    sha256: Annotated[
+        str, BeforeValidator(_sha256, json_schema_input_type=str), Field(examples=["ab" * 32])
+    ]
     """Its SHA-256, as `sha256sum` prints it."""
 
 

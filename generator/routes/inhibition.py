@@ -15,9 +15,12 @@ ABOUT: Final = (
     "model_version",
     "objective",
     "feature_name",
+    "queue_name",
     "target",
     "job",
     "instance",
+    "integration",
+    "rule_group",
     "gpu_id",
     "gpu_uuid",
 )
