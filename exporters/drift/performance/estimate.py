@@ -22,12 +22,15 @@ from contract.profile import Calibration
 from exporters.drift.performance import confusion, scores
 from exporters.drift.performance.interval import EMPTY, Array, Measured, Z
 
-__all__ = ["Chances", "estimate"]
+__all__ = ["Chances", "estimate", "estimate_all"]
 
 WEIGHT: Final = 1.0
 """Rows that a confidence itself counts for, against those of its bin in the profile."""
 
-DRAWS: Final = 100
+DRAWS: Final = 50
+
+TOGETHER: Final = 64
+"""Models that are estimated at once: some megabytes of draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,45 +113,68 @@ def _wrong(counts: Array) -> Array:
 
 
 def estimate(counts: Array, chances: Chances) -> dict[str, Measured]:
-    """Metrics of a window whose confidences are `counts`, shape [classes, bins].
+    """As estimate_all, of one model: `counts` of shape [classes, bins], metrics of shape []."""
+    found = estimate_all(counts[np.newaxis], [chances])
+    return {name: Measured(own.value[0], own.lower[0], own.upper[0]) for name, own in found.items()}
 
-    Of two classes the last is the positive one; more have averages only. NaN where there are no
-    counts. The interval covers what labels of that many rows would show by chance, and how surely
-    the profile knows how right confidences are.
+
+def estimate_all(counts: Array, chances: Sequence[Chances]) -> dict[str, Measured]:
+    """Metrics of models with as many classes and the same bins, each of shape [models].
+
+    `counts`, shape [models, classes, bins], are the confidences of a window. Of two classes the
+    last is the positive one; more have averages only. NaN where there are no counts. The interval
+    covers what labels of that many rows would show by chance, and how surely the profile knows how
+    right confidences are.
     """
-    found = _metrics(counts, chances.right, chances)
-    drawn = _metrics(counts, chances.draws, chances)
+    parts = [
+        _estimate_some(counts[start : start + TOGETHER], chances[start : start + TOGETHER])
+        for start in range(0, len(counts), TOGETHER)
+    ]
+    return {
+        name: Measured(
+            np.concatenate([part[name].value for part in parts]),
+            np.concatenate([part[name].lower for part in parts]),
+            np.concatenate([part[name].upper for part in parts]),
+        )
+        for name in parts[0]
+    }
+
+
+def _estimate_some(counts: Array, chances: Sequence[Chances]) -> dict[str, Measured]:
+    right = np.array([own.right for own in chances])
+    draws = np.array([own.draws for own in chances])
+    wrong = np.array([own.wrong for own in chances])
+    edges = chances[0].edges
+    found = _metrics(counts, right, wrong, edges)
+    drawn = _metrics(counts[:, np.newaxis], draws, wrong[:, np.newaxis], edges)
+    empty = counts.sum(axis=(-2, -1)) < EMPTY
     widened = {}
     for name, own in found.items():
-        spread = Z * np.std(drawn[name].value)
+        spread = Z * drawn[name].value.std(axis=1)
+        value = np.where(empty, np.nan, own.value)
         widened[name] = Measured(
-            own.value,
-            own.value - np.hypot(own.value - own.lower, spread),
-            own.value + np.hypot(own.upper - own.value, spread),
+            value,
+            np.maximum(value - np.hypot(value - own.lower, spread), 0.0),
+            np.minimum(value + np.hypot(own.upper - value, spread), 1.0),
         )
-    return {name: _within(own) for name, own in widened.items()}
+    return widened
 
 
-def _within(own: Measured) -> Measured:
-    return Measured(own.value, np.maximum(own.lower, 0.0), np.minimum(own.upper, 1.0))
-
-
-def _metrics(counts: Array, right: Array, chances: Chances) -> dict[str, Measured]:
+def _metrics(
+    counts: Array, right: Array, wrong: Array, edges: Sequence[float]
+) -> dict[str, Measured]:
     """For `right` of shape [..., classes, bins]: metrics of shape [...]."""
-    width = len(counts)
+    width = counts.shape[-2]
     correct = (counts * right).sum(axis=-1)
     errors = counts.sum(axis=-1) - correct
     expected = np.zeros((*correct.shape[:-1], width + 1, width + 1))
-    expected[..., :width, :] = errors[..., np.newaxis] * chances.wrong
+    expected[..., :width, :] = errors[..., np.newaxis] * wrong
     places = np.arange(width)
     expected[..., places, places] += correct
     found = {"accuracy": confusion.accuracy(expected), **confusion.averages(expected)}
     if width == 2:
         found |= confusion.of_class(expected, 1)
-        found["auc"] = scores.auc(*_by_truth(counts, right, chances.edges))
-    if counts.sum() < EMPTY:
-        nothing = np.full(correct.shape[:-1], np.nan)
-        return dict.fromkeys(found, Measured(nothing, nothing, nothing))
+        found["auc"] = scores.auc(*_by_truth(counts, right, edges))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import EllipsisType
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from contract import catalog
 from contract.profile import CONFIDENCE_EDGES
 from contract.spec.performance import LOWER_IS_BETTER, Promise
 from exporters.drift.performance import confusion, errors, scores
-from exporters.drift.performance.estimate import estimate
+from exporters.drift.performance.estimate import Chances, estimate_all
 from exporters.drift.performance.interval import EMPTY, Array, Measured
 from exporters.drift.performance.outcomes import Outcomes
 from exporters.drift.performance.subject import Subject
@@ -65,8 +64,8 @@ def measure(subjects: Sequence[Subject], outcomes: Sequence[Outcomes]) -> list[P
     no estimate.
     """
     found = _with_labels(subjects, outcomes)
+    _estimate(subjects, outcomes, found)
     for subject, counted, own in zip(subjects, outcomes, found, strict=True):
-        own.estimated = _estimated(subject, counted)
         own.estimated_verdicts = _judged(subject, own.estimated)
         predictions = counted.total(catalog.INFERENCE_REQUESTS, "success")
         if predictions >= EMPTY:
@@ -204,14 +203,24 @@ def _numbers(numbers: Sequence[int], outcomes: Sequence[Outcomes]) -> Group:
     return numbers, sums.n, found
 
 
-def _estimated(subject: Subject, counted: Outcomes) -> dict[str, Within]:
-    least = subject.model.performance.min_samples
-    if subject.chances is None or round(float(counted.confidences.sum())) < least:
-        return {}
-    return _defined(estimate(counted.confidences, subject.chances), ...)
+def _estimate(
+    subjects: Sequence[Subject], outcomes: Sequence[Outcomes], found: Sequence[Performance]
+) -> None:
+    """Estimate what can be, models with as many classes and the same bins together."""
+    groups: dict[tuple[int, tuple[float, ...]], list[tuple[int, Chances]]] = {}
+    for number, (subject, counted) in enumerate(zip(subjects, outcomes, strict=True)):
+        least = subject.model.performance.min_samples
+        if subject.chances is not None and round(float(counted.confidences.sum())) >= least:
+            key = (len(subject.classes), subject.chances.edges)
+            groups.setdefault(key, []).append((number, subject.chances))
+    for members in groups.values():
+        counts = np.array([outcomes[number].confidences for number, _ in members])
+        metrics = estimate_all(counts, [chances for _, chances in members])
+        for place, (number, _) in enumerate(members):
+            found[number].estimated = _defined(metrics, place)
 
 
-def _defined(metrics: Mapping[str, Measured], place: int | EllipsisType) -> dict[str, Within]:
+def _defined(metrics: Mapping[str, Measured], place: int) -> dict[str, Within]:
     found = {}
     for name, own in metrics.items():
         within = Within(float(own.value[place]), float(own.lower[place]), float(own.upper[place]))
