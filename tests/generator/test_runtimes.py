@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import httpx
 import pytest
 
 from contract.read import read_spec
-from contract.runtimes import RUNTIMES, SIDECAR
+from contract.runtimes import RUNTIMES, SIDECAR, Signal
 from generator.outputs import render
 from generator.queries import recorded, recorded_serving
 from generator.queries.recorded import LATENCY_BUCKETS, LATENCY_QUANTILES, Recorded
@@ -19,6 +19,7 @@ from generator.queries.recorded_serving import (
     INTER_TOKEN_LATENCY_QUANTILES,
     TIME_TO_FIRST_TOKEN_QUANTILES,
 )
+from generator.queries.runtimes.rules import filled
 from tests.processes import eventually, free_port, running
 from tests.runtime_servers import CAPTURES, replaying
 
@@ -45,6 +46,8 @@ SERVING: Final = {
       queue_depth: 'scorer_backlog{$model}'}""",
 }
 """What models.yaml says of the model that each runtime serves, besides runtime and targets."""
+
+FILLABLE: Final = {rule.name for signal in get_args(Signal) for rule in filled(signal)}
 
 CHANGES: Final[dict[str, dict[str, float]]] = {
     "triton": {
@@ -228,14 +231,9 @@ def query(prometheus: httpx.Client, expression: str) -> list[tuple[dict[str, str
 
 
 def normalised(prometheus: httpx.Client, model: str) -> dict[str, float]:
-    """All normalised series of a model, but for its buckets and what it promises."""
-    matchers = f'__name__=~"model:.+", model_name="{model}", le=""'
-    found = query(prometheus, f"{{{matchers}}}")
-    return {
-        labels["__name__"]: value
-        for labels, value in found
-        if not labels["__name__"].startswith(("model:ml_alert_", "model:ml_slo_"))
-    }
+    """The normalised series of a model that a runtime could fill, but for its buckets."""
+    found = query(prometheus, f'{{__name__=~"model:.+", model_name="{model}", le=""}}')
+    return {labels["__name__"]: value for labels, value in found if labels["__name__"] in FILLABLE}
 
 
 @pytest.fixture(scope="module")
