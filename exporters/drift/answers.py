@@ -14,6 +14,7 @@ from exporters.drift.ask import AskedError, Question, count_question
 from exporters.drift.evaluate import Evaluation, evaluate
 from exporters.drift.layout import Layout
 from exporters.drift.past import Held
+from exporters.drift.quality import Judged
 from exporters.drift.reference import resolve_model
 from exporters.drift.report import ModelReport, not_evaluated, report
 from exporters.drift.window import Counts
@@ -27,6 +28,7 @@ class _Known:
     layout: Layout
     held: Held | None = None
     evaluation: Evaluation | None = None
+    judged: Judged | None = None
 
 
 class LastAnswers:
@@ -46,11 +48,11 @@ class LastAnswers:
         with self._lock:
             self._known = _Known(spec, layout)
 
-    def keep(self, evaluation: Evaluation, held: Held) -> None:
+    def keep(self, evaluation: Evaluation, held: Held, judged: Judged) -> None:
         """Take over an evaluation, unless it is of a models.yaml that is no longer in force."""
         with self._lock:
             if evaluation.layout is self._known.layout:
-                self._known = replace(self._known, held=held, evaluation=evaluation)
+                self._known = replace(self._known, held=held, evaluation=evaluation, judged=judged)
 
     def reports(self, name: str | None = None, version: str | None = None) -> list[ModelReport]:
         """The last evaluation of one model, or of all. Raises UnknownModelError."""
@@ -66,7 +68,7 @@ class LastAnswers:
             return not_evaluated(model, "profile", "has no profile to compare with")
         if known.evaluation is None:
             return not_evaluated(model, "prometheus", "was not evaluated yet")
-        return report(known.evaluation, _number(known.layout, model))
+        return report(known.evaluation, _number(known.layout, model), known.judged)
 
     def answer(self, name: str, asked: Question) -> ModelReport:
         """Hold what was sent against the reference. Raises UnknownModelError or AskedError."""

@@ -227,7 +227,7 @@ class Collector:
         self._tell_silence("; ".join(sorted(silent)), unanswered)
         if answered:
             if (held := self._watched.cycle.held) is not None:
-                self.answers.keep(evaluation, held)
+                self.answers.keep(evaluation, held, judged)
             for reason in _LASTING:
                 every = judged.failures | failures
                 own = {key: f.text for key, f in every.items() if f.reason == reason}

@@ -29,6 +29,7 @@ from contract.spec import Model, Spec
 from exporters.drift.cycle import Cycle
 from exporters.drift.layout import Layout, Row, layout, read_layout
 from exporters.drift.prometheus import Prometheus, PrometheusError, prometheus_of
+from exporters.drift.quality import Quality
 from exporters.drift.reference import UnknownModelError, resolve_model
 from exporters.drift.report import moment_text, read_moment, render_text, report
 from exporters.drift.window import Counts, Span, read_counts
@@ -110,16 +111,20 @@ def _evaluate(options: argparse.Namespace) -> int:
         with closing(prometheus_of(spec, options.prometheus)) as prometheus:
             at = time.time() if options.at is None else options.at
             evaluation = Cycle(spec, whole).evaluate(prometheus.query_raw, at)
+            judged = Quality(spec, whole).evaluate(evaluation, prometheus.query_raw)
     except UnknownModelError as error:
         return _bad(f"{options.models}: {error}")
     except (ProblemsError, ProfileError, PrometheusError) as error:
         return _bad(str(error))
-    reports = [report(evaluation, number) for number in range(len(whole.models))]
+    reports = [report(evaluation, number, judged) for number in range(len(whole.models))]
     if options.format == "json":
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(reports)).decode() + "\n")
     else:
         sys.stdout.write(render_text(reports))
-    return 1 if evaluation.failures else 0
+    for (name, version), failure in judged.failures.items():
+        said = f"{name} {version}: its performance or data cannot be judged: {failure.text}\n"
+        sys.stderr.write(said)
+    return 1 if evaluation.failures or judged.failures else 0
 
 
 def _only(spec: Spec, model: Model) -> Spec:

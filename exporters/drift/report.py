@@ -13,9 +13,11 @@ import numpy as np
 from contract.spec import Model
 from contract.spec.promises import Reference
 from exporters.drift.evaluate import SEVERITIES, Evaluation
+from exporters.drift.quality import Judged
 
 __all__ = [
     "ColumnReport",
+    "MetricReport",
     "ModelReport",
     "moment_text",
     "not_evaluated",
@@ -45,10 +47,29 @@ class ColumnReport(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool
 
 
+class MetricReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of the model's predictions over one window.
+
+    `value` is what labels say, with its 95% interval, and `estimated` what confidences do; each is
+    null where it is not known. `drop` is from the baseline, and `decayed` the verdict on what is
+    promised; null where there is none.
+    """
+
+    metric: str
+    window: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    drop: float | None
+    decayed: bool | None
+    estimated: float | None
+
+
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one model at `evaluated_at` (RFC 3339).
 
-    `drift_detected` means a confirmed column; `severity` is the worst of those. With an `error`
+    `drift_detected` means a confirmed column, or a concept that drifted; `severity` is the worst of
+    those. With an `error`
     the model was not evaluated, and nothing else says anything.
     """
 
@@ -65,6 +86,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     severity: Literal["none", "warning", "critical"]
     drifted_features_ratio: float | None
     columns: tuple[ColumnReport, ...]
+    performance: tuple[MetricReport, ...] = ()
     reason: str | None = None
     error: str | None = None
 
@@ -74,13 +96,16 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in whole.items() if name != "columns"}
 
 
-def report(evaluation: Evaluation, model: int) -> ModelReport:
-    """What the evaluation says of its model of that number."""
+def report(evaluation: Evaluation, model: int, judged: Judged | None = None) -> ModelReport:
+    """What the evaluation, and what goes with it, says of its model of that number."""
     owner = evaluation.layout.models[model]
     failure = evaluation.failures.get(model)
     rows = np.flatnonzero(evaluation.layout.model_of == model).tolist()
     columns = () if failure else tuple(_column(evaluation, row) for row in rows)
     confirmed = [column for column in columns if column.confirmed]
+    concept = judged is not None and judged.concept.get(model, False)
+    kinds = (*(column.kind for column in confirmed), *(["concept"] if concept else []))
+    worst = _worst([*(column.verdict for column in confirmed), *(["warning"] if concept else [])])
     share = float(evaluation.share[model])
     return ModelReport(
         model_name=owner.name,
@@ -91,11 +116,12 @@ def report(evaluation: Evaluation, model: int) -> ModelReport:
         warning=owner.drift.warning,
         critical=owner.drift.critical,
         min_samples=owner.drift.min_samples,
-        drift_detected=bool(confirmed),
-        drift_types=tuple(dict.fromkeys(column.kind for column in confirmed)),
-        severity=_worst([column.verdict for column in confirmed]),
+        drift_detected=bool(kinds),
+        drift_types=tuple(dict.fromkeys(kinds)),
+        severity=worst,
         drifted_features_ratio=None if failure or math.isnan(share) else share,
         columns=columns,
+        performance=() if judged is None else tuple(_metrics(judged, owner)),
         reason=failure.reason if failure else None,
         error=failure.text if failure else None,
     )
@@ -120,6 +146,23 @@ def not_evaluated(model: Model, reason: str, error: str) -> ModelReport:
         reason=reason,
         error=error,
     )
+
+
+def _metrics(judged: Judged, model: Model) -> Iterator[MetricReport]:
+    for window, own in judged.report.found.get(model.key, {}).items():
+        for metric in dict.fromkeys((*own.metrics, *own.estimated)):
+            known, verdict = own.metrics.get(metric), own.verdicts.get(metric)
+            guess = own.estimated.get(metric)
+            yield MetricReport(
+                metric=metric,
+                window=window,
+                value=known.value if known else None,
+                lower=known.lower if known else None,
+                upper=known.upper if known else None,
+                drop=verdict.drop if verdict else None,
+                decayed=verdict.decayed if verdict else None,
+                estimated=guess.value if guess else None,
+            )
 
 
 def _column(evaluation: Evaluation, row: int) -> ColumnReport:
@@ -214,6 +257,34 @@ def _lines(own: ModelReport) -> Iterator[str]:
         parts = [name.ljust(widths[0]), method.ljust(widths[1])]
         parts += [text.rjust(width) for text, width in zip(numbers, widths[2:5], strict=True)]
         yield f"  {'  '.join([*parts, verdict])}"
+    yield from _performance_lines(own)
+
+
+def _performance_lines(own: ModelReport) -> Iterator[str]:
+    if not own.performance:
+        return
+    yield ""
+    table = [("", "window", "value", "95% interval", "estimated", "verdict")]
+    table += [
+        (
+            found.metric,
+            found.window,
+            _number(found.value),
+            "-" if found.lower is None else f"{_number(found.lower)} to {_number(found.upper)}",
+            _number(found.estimated),
+            {None: "", True: "decayed", False: "as promised"}[found.decayed],
+        )
+        for found in own.performance
+    ]
+    widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
+    for name, *cells in table:
+        parts = [name.ljust(widths[0])]
+        parts += [text.rjust(width) for text, width in zip(cells[:-1], widths[1:-1], strict=True)]
+        yield f"  {'  '.join([*parts, cells[-1]])}".rstrip()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _conclusion(own: ModelReport) -> str:
@@ -223,6 +294,8 @@ def _conclusion(own: ModelReport) -> str:
         return f"nothing to judge: no column has {own.min_samples:,} samples"
     if not own.drift_detected:
         return f"no drift in {judged} columns"
+    if not drifted:
+        return f"{own.severity}: the concept has drifted, and none of {judged} columns"
     return f"{own.severity}: drift in {drifted} of {judged} columns ({', '.join(own.drift_types)})"
 
 

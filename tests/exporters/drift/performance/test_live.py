@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,7 @@ from sklearn import metrics
 from contract.profile import CONFIDENCE_EDGES, write_profile
 from tests.exporters.drift.counting import Scrape, scrape
 from tests.exporters.drift.performance.rows import Rows, classifier, kinds, profile_of, regressor
-from tests.processes import eventually, free_port, running
+from tests.processes import ROOT, eventually, free_port, http, running
 
 WINDOW = "40s"
 ROUND = 200
@@ -143,9 +145,20 @@ def _prometheus(folder: Path, port: int, sidecar: str) -> list[str]:
     ]
 
 
+Answer = dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
+def found(told: tuple[Scrape, list[Answer], list[Answer]]) -> Scrape:
     """What the collector says after a while of steady traffic."""
+    return told[0]
+
+
+@pytest.fixture(scope="module")
+def told(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Scrape, list[Answer], list[Answer]]]:
+    """The same, what it answers on /v1/models, and what the evaluate command prints."""
     folder = tmp_path_factory.mktemp("quality")
     sidecar, drift, port = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", free_port()
     models = _write(folder, sidecar)
@@ -170,7 +183,16 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
             )  # fmt: skip
             return seen if samples > 12 * ROUND and stale else None
 
-        yield eventually(enough, seconds=90, says=process.tail)
+        seen = eventually(enough, seconds=90, says=process.tail)
+        with http() as client:
+            answers = [
+                client.get(f"http://{drift}/v1/models/{name}").raise_for_status().json()
+                for name in MODELS
+            ]
+        argv = [*serve, "exporters.drift", "evaluate", "--models", str(models), "--format", "json"]
+        argv += ["--prometheus", f"http://127.0.0.1:{port}"]
+        printed = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
+        yield seen, answers, json.loads(printed.stdout)
 
 
 def value(found: Scrape, model: str, metric: str, name: str = "ml_model_performance") -> Any:
@@ -414,3 +436,24 @@ def test_a_feature_that_does_not_come_any_more_is_stale(
 ) -> None:
     labels = {"model_name": "spoiled", "feature_name": feature, "check": "freshness"}
     assert found.get("ml_data_quality_failed", **labels) == stale
+
+
+@pytest.mark.parametrize("who", [1, 2], ids=["the collector", "the command"])
+def test_who_asks_is_told_of_performance_and_of_the_concept(
+    told: tuple[Scrape, list[Answer], list[Answer]], who: int
+) -> None:
+    answers: list[Answer] = told[who]  # type: ignore[assignment]  # the first one is the scrape
+    models = {answer["model_name"]: answer for answer in answers}
+    turned = models["turned"]
+    assert turned["drift_types"] == ["concept"]
+    assert (turned["drift_detected"], turned["severity"]) == (True, "warning")
+    accuracy = next(own for own in turned["performance"] if own["metric"] == "accuracy")
+    expected = metrics.accuracy_score(TURNED.actual, TURNED.prediction)
+    assert accuracy["value"] == pytest.approx(expected, abs=0.02)
+    assert accuracy["lower"] < accuracy["value"] < accuracy["upper"]
+    assert accuracy["decayed"] is True
+    assert accuracy["estimated"] > accuracy["value"]
+    unlabelled = {own["metric"]: own for own in models["unlabelled"]["performance"]}
+    assert unlabelled["accuracy"]["value"] is None
+    assert unlabelled["accuracy"]["estimated"] > 0.5
+    assert models["sound"]["drift_types"] == []
