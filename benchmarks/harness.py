@@ -93,16 +93,19 @@ def run(
     packages: Sequence[str] = (),
     notes: Mapping[str, Any] | None = None,
     arguments: Sequence[str] | None = None,
+    warm: bool = True,
+    repeats: int = REPEATS,
 ) -> None:
     """Measure all cases, print a table, keep the result under benchmarks/results/NAME.json.
 
-    The sides of a case run in turn, `--repeats` times, after one run of each that does not count.
+    The sides of a case run in turn, `--repeats` times (`repeats` where that is not given), after
+    one run of each that does not count; without `warm`, where a run warms up itself, without it.
     The last line is the first case as JSON; `ratio` says how many times better ours is. `packages`
     are distributions whose versions matter; `notes` are kept with the result.
     """
     parser = argparse.ArgumentParser(prog=f"make bench-{name}")
     parser.add_argument(
-        "--repeats", type=int, default=REPEATS, metavar="N", help="default: %(default)s"
+        "--repeats", type=int, default=repeats, metavar="N", help="default: %(default)s"
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains it")
     parser.add_argument("--no-result", action="store_true", help="keep no result")
@@ -111,7 +114,7 @@ def run(
     if not chosen:
         parser.error(f"no case contains {options.only!r}: {', '.join(case.what for case in cases)}")
     before = os.getloadavg()[0]
-    measured = [(case, *_measure(case, options.repeats)) for case in chosen]
+    measured = [(case, *_measure(case, options.repeats, warm=warm)) for case in chosen]
     load = {"before": round(before, 2), "after": round(os.getloadavg()[0], 2)}
     _print_table(measured, load)
     if not options.no_result and not options.only:
@@ -127,10 +130,10 @@ def run(
     print(json.dumps(line))
 
 
-def _measure(case: Case, repeats: int) -> tuple[_Measured, _Measured]:
+def _measure(case: Case, repeats: int, *, warm: bool) -> tuple[_Measured, _Measured]:
     sides = (case.ours, case.beside)
     runs: tuple[list[float], list[float]] = ([], [])
-    for side in sides:
+    for side in sides if warm else ():
         side.measure()
     for _ in range(repeats):
         for side, own in zip(sides, runs, strict=True):

@@ -95,7 +95,7 @@ def test_samples_follow_the_intervals(tmp_path: Path) -> None:
         read(tmp_path, "stack: {scrape_interval: 30s, evaluation_interval: 2m}\n" + ONE)
     )
     assert slow.parts["sidecar"].samples == usual["sidecar"].samples / 2
-    assert slow.parts["recorded"].samples == pytest.approx(usual["recorded"].samples / 4, rel=0.2)
+    assert slow.parts["recorded"].samples == pytest.approx(usual["recorded"].samples / 4, rel=0.3)
     assert slow.total.series == sum(usual.values(), Cost()).series
 
 

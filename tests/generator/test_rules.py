@@ -42,7 +42,9 @@ def spec_of(tmp_path: Path, models: str) -> Spec:
 # What is recorded
 
 
-@pytest.mark.parametrize("tests", ["recording.yml", "recording_gpu.yml"])
+@pytest.mark.parametrize(
+    "tests", ["recording.yml", "recording_gpu.yml", "slo.yml", "slo_periods.yml"]
+)
 def test_the_recorded_series_are_what_they_say(tests: str, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree / RULES, tmp_path / "rules")
     shutil.copy(ROOT / "tests" / "rules" / tests, tmp_path)

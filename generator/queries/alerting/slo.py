@@ -7,7 +7,8 @@ from typing import Final
 
 from contract.slo import MIN_BAD_EVENTS, TIERS, Tier
 from generator.queries.alerting.promise import Promise, compare
-from generator.queries.slo import BAD_COUNTS, ON_OBJECTIVE, RATIOS
+from generator.queries.slo import BAD_COUNTS, RATIOS
+from generator.queries.slo_events import ON_OBJECTIVE
 
 __all__ = ["SLO_EXPRESSIONS"]
 
