@@ -125,7 +125,9 @@ class Field:
 def _key(value: float | str) -> str:
     if isinstance(value, str):
         return value
-    return str(int(value)) if value == int(value) else repr(value) if value == value else "NaN"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else repr(value)
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def resolve_field(

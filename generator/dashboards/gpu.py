@@ -11,7 +11,7 @@ from generator.dashboards.field import Steps, Unit, by_name, dashed
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
 from generator.dashboards.shell import link_to_model, render, variable
-from generator.dashboards.tables import Column, table
+from generator.dashboards.tables import Column, Link, table
 from generator.queries import gpu, marks
 from generator.queries.recorded_gpu import MEMORY_RATIO, THROTTLED, UTILIZATION
 
@@ -25,10 +25,15 @@ NO_GPM: Final = (
 )
 GPU: Final = "GPU {{gpu_id}} of {{instance}}"
 MODEL: Final = "{{model_name}} {{model_version}}"
+OF_GPU: Final = Link(
+    "Show this GPU alone",
+    "/d/ml-gpu?${datasource:queryparam}&${__url_time_range}"
+    '&var-machine=${__data.fields["Machine"]}&var-gpu=${__data.fields["UUID"]}',
+)
 DEVICE_COLUMNS: Final = (
     Column(source="instance", title="Machine"),
     Column(source="gpu_id", title="GPU", width=60),
-    Column(source="gpu_uuid", title="UUID"),
+    Column(source="gpu_uuid", title="UUID", link=OF_GPU),
 )
 
 

@@ -90,7 +90,7 @@ def _numbers() -> tuple[Tile, ...]:
             "Features whose score is above the threshold and above what sampling alone gives.",
             Query(model.drifted_features(), "drifted"),
             unit=Unit.COUNT,
-            no_data="No profile",
+            no_data="Not judged",
             steps=Steps(at=((1, "orange"),)),
         ),
         stat(
@@ -176,8 +176,9 @@ def _latency() -> tuple[Tile, ...]:
         heatmap(
             "All requests, or a few?",
             "Requests per second by how long they took: a second band above the first is a part "
-            "of the requests that takes another way.",
-            Query(model.buckets(catalog.INFERENCE_LATENCY)),
+            "of the requests that takes another way. Points are single requests with their trace, "
+            "where the model server sends trace_id and Prometheus keeps exemplars.",
+            Query(model.latency_buckets(), exemplars=True),
             unit=Unit.SECONDS,
             no_data="No data: no sidecar knows this version",
             width=24,

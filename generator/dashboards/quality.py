@@ -6,7 +6,7 @@ from typing import Final
 
 from contract.spec import Spec
 from generator.dashboards import drift
-from generator.dashboards.field import Steps, Unit, by_name, dashed
+from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, bar_gauge, stat, state_timeline, time_series
 from generator.dashboards.shell import link_here, model_variables, render, variable
@@ -58,7 +58,7 @@ def _numbers() -> tuple[Tile, ...]:
             unit=Unit.COUNT,
             no_data="Nothing is promised, or too few labels",
             steps=any_bad,
-            width=6,
+            width=5,
         ),
         stat(
             "Labels",
@@ -85,7 +85,7 @@ def _numbers() -> tuple[Tile, ...]:
             "Features whose score is above the threshold and above what sampling alone gives.",
             Query(model.drifted_features(), "drifted"),
             unit=Unit.COUNT,
-            no_data="No profile",
+            no_data="Not judged",
             steps=Steps(at=((1, "orange"),)),
             width=3,
         ),
@@ -101,12 +101,15 @@ def _numbers() -> tuple[Tile, ...]:
         ),
         stat(
             "Drift evaluated",
-            "Time since the drift collector last looked at this model.",
+            "Time since the drift collector last looked at this model, and what part of the "
+            "threshold of DriftEvaluationStale that is. Above it, what this page says is old.",
             Query(model.drift_age(), "ago"),
+            Query(model.drift_age_of_limit(), "of limit"),
             unit=Unit.SECONDS,
             decimals=0,
             no_data="Never",
-            width=3,
+            overrides=[of_limit("of limit")],
+            width=4,
         ),
     )
 

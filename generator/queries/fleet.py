@@ -124,8 +124,8 @@ def drifted_features_by_model() -> str:
     """Features above their threshold and their noise floor."""
     features = ", ".join((*MODEL, "feature_name"))
     drifted = f"count {BY_MODEL} (max by ({features}) ({recorded.DRIFT_DETECTED}))"
-    # Only drifted features have a series; a model whose drift is evaluated and has none has 0.
-    return _owned(f"{drifted} or 0 * {recorded.DRIFT_EVALUATED}")
+    # Only drifted features have a series; a model that was judged and has none has 0.
+    return _owned(f"{drifted} or 0 * {recorded.DRIFTED_FEATURES}")
 
 
 def targets_up_by_model() -> str:

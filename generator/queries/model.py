@@ -40,6 +40,7 @@ __all__ = [
     "firing",
     "labels",
     "latency",
+    "latency_buckets",
     "latency_limits",
     "mean_latency",
     "noise_floor",
@@ -110,8 +111,9 @@ def worst_latency_of_limit() -> str:
 def drifted_features() -> str:
     """Features above their threshold and their noise floor."""
     drifted = f"count(max {_BY_FEATURE} ({chosen(recorded.DRIFT_DETECTED)}))"
-    # Only drifted features have a series; a model whose drift is evaluated and has none has 0.
-    return f"{drifted} or 0 * max({chosen(recorded.DRIFT_EVALUATED)})"
+    # Only drifted features have a series; a model that was judged and has none has 0. The time of
+    # an evaluation would not do: it stays when the verdicts are too old to show.
+    return f"{drifted} or 0 * max({chosen(recorded.DRIFTED_FEATURES)})"
 
 
 def drift_age() -> str:
@@ -139,7 +141,14 @@ def _rate(series: Metric | str, by: str) -> str:
 
 def requests_by_status() -> str:
     """Requests per second of each status."""
-    return _rate(catalog.INFERENCE_REQUESTS, "status")
+    failed = f"sum({chosen(recorded.ERRORS)})"
+    succeeded = f"sum({chosen(recorded.REQUESTS)}) - {failed}"
+    # Where no sidecar counts them, a serving runtime says which failed.
+    told = " or ".join(
+        f'label_replace({rate}, "status", "{status}", "", "")'
+        for status, rate in (("success", succeeded), ("error", failed))
+    )
+    return f"{_rate(catalog.INFERENCE_REQUESTS, 'status')} or on () ({told})"
 
 
 def error_limit() -> str:
@@ -169,6 +178,12 @@ def stage_latency() -> str:
 def buckets(histogram: Metric) -> str:
     """Values per second in each bucket, for a heatmap."""
     return _rate(histogram.bucket, "le")
+
+
+def latency_buckets() -> str:
+    """The same of latency: as the sidecar counts it, or else as a serving runtime does."""
+    told = f"sum by (le) ({chosen(recorded.LATENCY_BUCKETS)})"
+    return f"{buckets(catalog.INFERENCE_LATENCY)} or on () {told}"
 
 
 # Predictions

@@ -19,7 +19,7 @@ from generator.queries.recorded_serving import LLM_RECORDED
 from generator.queries.stack import FOREIGN
 from generator.rules.recording import RULES
 from tests.generator.panels import with_choices
-from tests.generator.rendered import ASKED, Json, each_dashboard, each_panel, rendered
+from tests.generator.rendered import ASKED, DASHBOARDS, Json, each_dashboard, each_panel, rendered
 from tests.processes import ROOT
 
 RECORDED = (*RULES, *LLM_RECORDED)
@@ -30,6 +30,13 @@ GROUPING = re.compile(
     r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))", re.IGNORECASE
 )
 OPERATORS = {"and", "or", "unless", "bool", "group_left", "group_right"}
+
+
+WITHOUT_LINKS = {
+    "Which classes does it confuse?": "a class is nowhere looked at alone",
+    "Which predictions come now, and which came in training?": "the same",
+    "$feature: which values come now, and which came in training?": "a bin is no thing of its own",
+}
 
 
 def metric_names(expression: str) -> set[str]:
@@ -76,6 +83,15 @@ def test_the_number_of_models_changes_no_dashboard() -> None:
     assert render_dashboards(many) == render_dashboards(spec)
 
 
+def test_another_address_of_runbooks_changes_their_links_and_nothing_else() -> None:
+    spec = read_spec(ROOT / "models.yaml", addresses={"responder": "127.0.0.1:19104"})
+    for path, text in render_dashboards(spec).items():
+        before, after = rendered()[path].splitlines(), text.splitlines()
+        assert len(before) == len(after)
+        changed = [new for old, new in zip(before, after, strict=True) if old != new]
+        assert all("127.0.0.1:19104/runbooks/" in line for line in changed), path
+
+
 @each_dashboard
 def test_a_dashboard_is_found_by_uid_and_tag_and_is_not_edited_by_hand(dashboard: Json) -> None:
     assert re.fullmatch(r"ml-[a-z-]+", dashboard["uid"])
@@ -94,6 +110,34 @@ def test_dashboards_link_to_each_other_and_keep_time_and_variables(dashboard: Js
     assert link["tags"] == dashboard["tags"]
     assert link["includeVars"] is True
     assert link["keepTime"] is True
+
+
+@each_dashboard
+def test_alerts_deployments_and_trainings_are_marked(dashboard: Json) -> None:
+    _, *marks = dashboard["annotations"]["list"]
+    assert [mark["name"] for mark in marks] == ["Alerts firing", "Deployments", "Trainings"]
+    assert all(mark["enable"] and mark["datasource"]["uid"] == "${datasource}" for mark in marks)
+
+
+@each_dashboard
+def test_every_row_of_a_table_leads_on(dashboard: Json) -> None:
+    for panel in dashboard["panels"]:
+        if panel["type"] == "table" and panel["title"] not in WITHOUT_LINKS:
+            properties = [
+                one["id"]
+                for override in panel["fieldConfig"]["overrides"]
+                for one in override["properties"]
+            ]
+            assert "links" in properties, panel["title"]
+
+
+@each_dashboard
+def test_a_link_within_the_dashboards_exists_and_keeps_source_and_time(dashboard: Json) -> None:
+    uids = {one["uid"] for one in DASHBOARDS.values()}
+    for url in re.findall(r'"url": "(/d/[^"]+)"', json.dumps(dashboard["panels"])):
+        assert url.removeprefix("/d/").partition("?")[0] in uids
+        assert "${datasource:queryparam}" in url
+        assert "${__url_time_range}" in url
 
 
 @each_dashboard
@@ -163,6 +207,18 @@ def test_a_panel_asks_the_chosen_data_source(panel: Json) -> None:
         assert target["datasource"] == panel["datasource"]
         assert target["expr"].strip()
         assert target["range"] is not target["instant"]
+
+
+def test_exemplars_are_asked_of_the_raw_histogram_of_latency() -> None:
+    asked = [
+        target["expr"]
+        for dashboard in DASHBOARDS.values()
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", ())
+        if target.get("exemplar")
+    ]
+    assert asked
+    assert all("ml_inference_latency_seconds_bucket{" in one for one in asked)
 
 
 @each_panel

@@ -120,6 +120,17 @@ KINDS: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["ml-sidecar", "ml-drift"],
     ),
+    "a state timeline shows what is there beside what is not": (
+        {
+            "type": "state-timeline",
+            "targets": [
+                target("vector(NaN)", "nobody knows"),
+                {**target("vector(1)", "known"), "refId": "B"},
+            ],
+            "fieldConfig": {"defaults": {"mappings": [UP]}},
+        },
+        ["known"],
+    ),
     "a table has its columns' titles and a link in a cell": (
         {
             "type": "table",
