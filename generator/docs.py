@@ -100,6 +100,24 @@ CONDITIONS: Final = {
         "[SLOs](slo.md) says more."
         for tier in TIERS
     },
+    "PredictionDrift": "The drift score of the model's predictions is above the threshold and "
+    "above its noise floor, and the window holds at least `models[].drift.min_samples` of them.",
+    "ConceptDrift": "The labels that came, for what the model predicted, are distributed otherwise "
+    "than in its reference profile, by more than chance.",
+    "DataQuality": "The share of a feature's values that fail a check (`objective`: missing, "
+    "range, type or category) over the drift window is above `models[].data_quality`, by more than "
+    "chance.",
+    "FeatureStale": "A feature had no value for longer than `models[].data_quality.freshness`, "
+    "while there were requests.",
+    "AccuracyDecay": "A metric of `models[].performance` (`objective`), measured by labels, is "
+    "worse than `min`, `max` or `max_drop` from its `baseline` allows, by more than chance. Each "
+    "window of `performance.windows` is judged on its own.",
+    "EstimatedDecay": "The same of the metrics that are estimated from confidences, without "
+    "labels.",
+    "LabelsMissing": "Over the longest of `performance.windows`, fewer predictions than the "
+    "threshold got labels.",
+    "LabelsLate": "Over the longest of `performance.windows`, the median time from a prediction to "
+    "its label is above the threshold.",
     "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "
     "driver.",
     "GpusMissing": "The exporter has seen fewer GPUs since it started than `gpu.expected` says the "
@@ -261,6 +279,8 @@ def _ordinary_model(spec: Spec) -> Model:
         profile="profiles/ordinary.json",
         slo=spec.defaults.slo,
         drift=spec.defaults.drift,
+        performance=spec.defaults.performance,
+        data_quality=spec.defaults.data_quality,
         max_age=spec.defaults.max_age,
         alerts=dict(spec.defaults.alerts),
     )

@@ -13,6 +13,7 @@ from typing import Final
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
+from contract.alerts.quality import QUALITY_ALERTS
 from contract.alerts.serving import LEAST_EXPECTED, NEAR_BREACH, SERVING_ALERTS
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
@@ -33,7 +34,7 @@ __all__ = [
     "thresholds",
 ]
 
-_OF_MODELS: Final = (*REQUEST_ALERTS, *SERVING_ALERTS, *DRIFT_ALERTS, *SLO_ALERTS)
+_OF_MODELS: Final = (*REQUEST_ALERTS, *SERVING_ALERTS, *DRIFT_ALERTS, *QUALITY_ALERTS, *SLO_ALERTS)
 
 ALERTS: Final = {alert.name: alert for alert in (*_OF_MODELS, *GPU_ALERTS, *STACK_ALERTS)}
 """Every alert by name, models' alerts first."""

@@ -10,6 +10,7 @@ from generator.queries.recorded import RECORDED, Group, Recorded
 from generator.queries.recorded_business import BUSINESS_RECORDED
 from generator.queries.recorded_gpu import GPU_RECORDED
 from generator.queries.recorded_past import PAST_RECORDED
+from generator.queries.recorded_quality import QUALITY_RECORDED
 from generator.queries.recorded_serving import SERVING_RECORDED
 from generator.queries.recorded_stack import STACK_RECORDED
 from generator.queries.runtimes.rules import native, runtime_groups
@@ -25,6 +26,7 @@ RULES: Final = (
     *BUSINESS_RECORDED,
     *GPU_RECORDED,
     *PAST_RECORDED,
+    *QUALITY_RECORDED,
     *STACK_RECORDED,
 )
 """All of them; what one reads of another stands before it."""

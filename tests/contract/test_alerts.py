@@ -80,7 +80,26 @@ def test_drift_is_watched_where_there_is_a_profile(tmp_path: Path) -> None:
         ("FeatureDrift", "critical"): (0.25, "15m"),
         ("DriftShare", "warning"): (0.3, "15m"),
         ("DriftEvaluationStale", "warning"): (900.0, "5m"),
+        ("PredictionDrift", "warning"): (0.15, "15m"),
+        ("PredictionDrift", "critical"): (0.25, "15m"),
+        ("ConceptDrift", "warning"): (0.0, "15m"),
     }
+
+
+def test_each_metric_of_performance_that_is_promised_is_held_to_the_stricter_promise(
+    tmp_path: Path,
+) -> None:
+    performance = (
+        "performance: {auc: {baseline: 0.99, max_drop: 0.05}, brier: {max: 0.2},"
+        " accuracy: {baseline: 0.9, max_drop: 0.1, min: 85%}}"
+    )
+    text = with_model(performance).replace("regression", "binary_classification")
+    bounds = {
+        one.objective: round(one.value, 9)
+        for one in thresholds(read(tmp_path, text))
+        if one.alert == "AccuracyDecay"
+    }
+    assert bounds == {"auc": 0.94, "brier": 0.2, "accuracy": 0.85}
 
 
 CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {

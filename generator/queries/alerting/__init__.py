@@ -12,6 +12,7 @@ from typing import Final
 from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
 from generator.queries.alerting.models import DRIFT_EXPRESSIONS, REQUEST_EXPRESSIONS
 from generator.queries.alerting.promise import Promise, threshold_lookup
+from generator.queries.alerting.quality import QUALITY_EXPRESSIONS
 from generator.queries.alerting.serving import SERVING_EXPRESSIONS
 from generator.queries.alerting.slo import SLO_EXPRESSIONS
 from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STALE
@@ -31,6 +32,7 @@ MODEL_EXPRESSIONS: Final[Mapping[str, Callable[[Promise], str]]] = {
     **REQUEST_EXPRESSIONS,
     **SERVING_EXPRESSIONS,
     **DRIFT_EXPRESSIONS,
+    **QUALITY_EXPRESSIONS,
     **SLO_EXPRESSIONS,
 }
 """The alerts of models, by name; the series carry model_name, model_version and team."""

@@ -10,6 +10,7 @@ from typing import Final
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 from generator.rules.evidence.gpus import GPU_EVIDENCE, LONGEST_WINDOW
 from generator.rules.evidence.models import MODEL_EVIDENCE as _REQUESTS
+from generator.rules.evidence.quality import QUALITY_EVIDENCE
 from generator.rules.evidence.serving import SERVING_EVIDENCE
 from generator.rules.evidence.slo import SLO_EVALUATED, SLO_EVIDENCE, SLO_TIMELINES
 from generator.rules.evidence.stack import STACK_EVIDENCE, STACK_WINDOWS
@@ -28,5 +29,5 @@ __all__ = [
     "selector",
 ]
 
-MODEL_EVIDENCE: Final = {**_REQUESTS, **SERVING_EVIDENCE, **SLO_EVIDENCE}
+MODEL_EVIDENCE: Final = {**_REQUESTS, **SERVING_EVIDENCE, **QUALITY_EVIDENCE, **SLO_EVIDENCE}
 """By alert of models; None where no input can make it fire."""

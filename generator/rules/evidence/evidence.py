@@ -113,7 +113,7 @@ class Evidence:
     """The timeline of the series, where it is not the usual one."""
 
 
-def selector(metric: Metric | str, **labels: str) -> str:
+def selector(metric: Metric | str, /, **labels: str) -> str:
     """One series, as promtool reads it."""
     pairs = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
     return f"{metric}{{{','.join(pairs)}}}"

@@ -1,0 +1,154 @@
+"""Evidence for the alerts on predictions, data and performance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from contract import catalog
+from contract.alerts import Threshold
+from contract.catalog import Metric
+from contract.spec import Model, Spec
+from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
+
+__all__ = ["QUALITY_EVIDENCE"]
+
+_FEATURE: Final = {"feature_name": "a feature"}
+
+
+def _identity(threshold: Threshold) -> dict[str, str]:
+    return {"model_name": threshold.model_name, "model_version": threshold.model_version}
+
+
+def _predictions(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence:
+    limit = threshold.value
+    how = {"method": model.drift.method, "window": str(model.drift.window)}
+
+    def drift(score: float, detected: float) -> Inputs:
+        identity = _identity(threshold)
+        verdict = {**identity, "kind": "prediction", "severity": threshold.severity}
+        return {
+            selector(catalog.PREDICTION_DRIFT_SCORE, **identity, **how): times.gauge(
+                score, limit * 0.99
+            ),
+            selector(catalog.DRIFT_DETECTED, **verdict, feature_name="x"): times.gauge(detected, 0),
+        }
+
+    return Evidence(
+        firing=drift(limit * 1.01, 1),
+        labels=how,
+        value=limit * 1.01,
+        silent={
+            "just below": drift(limit * 0.99, 1),
+            "within the noise": drift(limit * 1.01, 0),
+        },
+    )
+
+
+def _concept(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+    identity = {**_identity(threshold), "feature_name": "x", "severity": "warning"}
+    series = selector(catalog.DRIFT_DETECTED, **identity, kind="concept")
+    feature = selector(catalog.DRIFT_DETECTED, **identity, kind="feature")
+    return Evidence(
+        firing={series: times.gauge(1, 0)},
+        silent={
+            "no drift": {series: times.gauge(0, 0)},
+            "a feature's drift": {feature: times.gauge(1, 0)},
+        },
+    )
+
+
+def _data(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence | None:
+    limit = threshold.value
+    which = {**_identity(threshold), **_FEATURE, "check": threshold.objective}
+
+    def bad(share: float, failed: float) -> Inputs:
+        return {
+            selector(catalog.DATA_QUALITY, **which): times.gauge(share, limit * 0.99),
+            selector(catalog.DATA_QUALITY_FAILED, **which): times.gauge(failed, 0),
+        }
+
+    if limit >= 1:
+        return None  # more than all of it cannot be bad
+    above = min(1.0, limit * 1.01) or 0.01
+    return Evidence(
+        firing=bad(above, 1),
+        labels=_FEATURE,
+        value=above,
+        silent={"just below": bad(limit * 0.99, 1), "by chance": bad(above, 0)},
+    )
+
+
+def _stale(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+    which = {**_identity(threshold), **_FEATURE}
+    series = selector(catalog.DATA_QUALITY_FAILED, **which, check="freshness")
+    other = selector(catalog.DATA_QUALITY_FAILED, **which, check="missing")
+    return Evidence(
+        firing={series: times.gauge(1, 0)},
+        labels=_FEATURE,
+        silent={
+            "values come": {series: times.gauge(0, 0)},
+            "another check": {other: times.gauge(1, 0)},
+        },
+    )
+
+
+def _decay(value: Metric, verdict: Metric) -> Callable[..., Evidence]:
+    def evidence(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence:
+        window = {"window": str(model.performance.windows[0])}
+        which = {**_identity(threshold), "metric": threshold.objective, **window}
+        measured = threshold.value * 0.9
+
+        def decayed(judged: float, metric: str = threshold.objective) -> Inputs:
+            other = {**which, "metric": metric}
+            return {
+                selector(value, **which): times.gauge(measured, measured),
+                selector(verdict, **other): times.gauge(judged, 0),
+            }
+
+        return Evidence(
+            firing=decayed(1),
+            labels=window,
+            value=measured,
+            silent={"by chance": decayed(0), "another metric": decayed(1, "another")},
+        )
+
+    return evidence
+
+
+def _labels(metric: Metric, worse: float) -> Callable[..., Evidence]:
+    """A figure of one window, that is bad below its threshold (0.99) or above it (1.01)."""
+
+    def evidence(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+        limit, window = threshold.value, {"window": threshold.objective}
+        better = limit * (2 - worse)
+        series = selector(metric, **_identity(threshold), **window)
+        other = selector(metric, **_identity(threshold), window="another")
+        return Evidence(
+            firing={series: times.gauge(limit * worse, better)},
+            labels=window,
+            value=limit * worse,
+            silent={
+                "just good enough": {series: times.gauge(better, better)},
+                "another window": {other: times.gauge(limit * worse, better)},
+            },
+        )
+
+    return evidence
+
+
+QUALITY_EVIDENCE: Final[
+    dict[str, Callable[[Threshold, Model, Spec, Timeline], Evidence | None]]
+] = {
+    "PredictionDrift": _predictions,
+    "ConceptDrift": _concept,
+    "DataQuality": _data,
+    "FeatureStale": _stale,
+    "AccuracyDecay": _decay(catalog.MODEL_PERFORMANCE, catalog.MODEL_PERFORMANCE_DECAYED),
+    "EstimatedDecay": _decay(
+        catalog.MODEL_PERFORMANCE_ESTIMATED, catalog.MODEL_PERFORMANCE_ESTIMATED_DECAYED
+    ),
+    "LabelsMissing": _labels(catalog.LABEL_COVERAGE, 0.99),
+    "LabelsLate": _labels(catalog.LABEL_DELAY_MEDIAN, 1.01),
+}
+"""By alert; None where no input can make it fire."""
