@@ -13,7 +13,7 @@ import pytest
 from contract.read import read_spec
 from contract.runtimes import RUNTIMES, SIDECAR, Signal
 from generator.outputs import render
-from generator.queries import recorded, recorded_serving
+from generator.queries import recorded, recorded_serving, slo
 from generator.queries.recorded import LATENCY_BUCKETS, LATENCY_QUANTILES, Recorded
 from generator.queries.recorded_serving import (
     INTER_TOKEN_LATENCY_QUANTILES,
@@ -342,6 +342,9 @@ ml_inference_requests_total{model_name="fraud-new",model_version="2.1",status="s
 ml_inference_requests_total{model_name="fraud-new",model_version="2.1",status="error"} 1
 ml_inference_requests_total{model_name="alone",model_version="1",status="success"} 0
 ml_inference_requests_total{model_name="alone",model_version="1",status="error"} 0
+# TYPE ml_slo_objective_ratio gauge
+ml_slo_objective_ratio{model_name="fraud-new",model_version="2.1",objective="availability",\
+kind="availability",limit="",period="30d",source="rates"} 0.999
 # TYPE ml_inference_latency_seconds histogram
 ml_inference_latency_seconds_bucket{model_name="fraud-new",model_version="2.1",le="0.1"} 0
 ml_inference_latency_seconds_bucket{model_name="fraud-new",model_version="2.1",le="0.3"} 2
@@ -415,7 +418,7 @@ def test_models_that_share_a_server_are_told_apart(together: httpx.Client) -> No
 def test_what_a_runtime_says_is_taken_before_what_the_sidecar_says(together: httpx.Client) -> None:
     def taken() -> bool:
         ratios = by_version(together, recorded.ERROR_RATIO)
-        assert ratios[("fraud-new", "2.1")] == pytest.approx(5 / 25, rel=0.05)
+        assert ratios.get(("fraud-new", "2.1")) == pytest.approx(5 / 25, rel=0.05)
         return True
 
     eventually(taken, seconds=60)
@@ -424,10 +427,10 @@ def test_what_a_runtime_says_is_taken_before_what_the_sidecar_says(together: htt
 def test_what_a_runtime_does_not_say_the_sidecar_may(together: httpx.Client) -> None:
     def said() -> bool:
         # llama.cpp counts no requests, and Triton has no histogram.
-        assert by_version(together, recorded.ERROR_RATIO)[("tokens", "1")] == 0.25
+        assert by_version(together, recorded.ERROR_RATIO).get(("tokens", "1")) == 0.25
         p50 = by_version(together, LATENCY_QUANTILES["p50"])
-        assert p50[("fraud-new", "2.1")] == pytest.approx(0.2, rel=0.05)
-        assert by_version(together, recorded_serving.RUNNING)[("tokens", "1")] == 2
+        assert p50.get(("fraud-new", "2.1")) == pytest.approx(0.2, rel=0.05)
+        assert by_version(together, recorded_serving.RUNNING).get(("tokens", "1")) == 2
         return True
 
     eventually(said, seconds=60)
@@ -442,3 +445,14 @@ def test_a_model_without_a_sidecar_has_no_zeros_of_one(together: httpx.Client) -
 def test_errors_of_a_shared_server_are_unknown_rather_than_none(together: httpx.Client) -> None:
     eventually(lambda: by_version(together, recorded.REQUESTS).get(("one", "2")), seconds=60)
     assert ("one", "2") not in by_version(together, recorded.ERRORS)
+
+
+def test_objectives_are_counted_of_what_a_runtime_says(together: httpx.Client) -> None:
+    def counted() -> bool:
+        assert by_version(together, slo.EVENTS) == {
+            ("fraud-new", "2.1"): pytest.approx(25, rel=0.05)
+        }
+        assert by_version(together, slo.BAD) == {("fraud-new", "2.1"): pytest.approx(5, rel=0.05)}
+        return True
+
+    eventually(counted, seconds=60)
