@@ -1,4 +1,4 @@
-"""python -m generator render | check | schema: everything that follows from models.yaml."""
+"""python -m generator render | check | doctor | schema: what follows from models.yaml."""
 
 from __future__ import annotations
 
