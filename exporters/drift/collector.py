@@ -36,6 +36,10 @@ KEPT_INTERVALS: Final = 3
 """Results older than so many intervals are withdrawn: a score that nobody confirms any more must
 not look like one of now."""
 
+LEAST_TIME: Final = 10.0
+"""Seconds that an evaluation has even where the interval is shorter (tests, game days): on a busy
+machine it would never end in time."""
+
 REASONS: Final = get_args(Reason)
 
 
@@ -192,7 +196,7 @@ class Collector:
     def evaluate_once(self) -> None:
         """Ask, compare, keep. Raises EvaluationError where Prometheus did not answer."""
         with self._own.collecting():
-            deadline = time.monotonic() + self.interval
+            deadline = time.monotonic() + max(self.interval, LEAST_TIME)
             ask, now = self._prometheus.query_raw, time.time()
             evaluation = self._watched.cycle.evaluate(ask, now, deadline=deadline)
             judged = self._watched.quality.evaluate(evaluation, ask, deadline=deadline)

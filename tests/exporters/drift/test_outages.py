@@ -131,16 +131,16 @@ def test_a_prometheus_that_stops_and_starts_again_is_survived(tmp_path: Path) ->
         collector = stack.enter_context(_collecting(models, f"http://127.0.0.1:{port}"))
         stack.enter_context(_watching(collector))
         with prometheus(tmp_path / "prometheus", port, endpoint, 1):
-            eventually(collector.scored, seconds=40, says=collector.process.tail)
+            eventually(collector.scored, seconds=90, says=collector.process.tail)
         before = collector.errors()
-        eventually(lambda: not collector.scored(), seconds=20)
+        eventually(lambda: not collector.scored(), seconds=60)
         assert collector.errors() > before
         with prometheus(tmp_path / "prometheus", port, endpoint, 1):
-            eventually(collector.scored, seconds=40, says=collector.process.tail)
+            eventually(collector.scored, seconds=90, says=collector.process.tail)
     assert collector.verdicts == {0.0}
 
 
-SPOILT = {"slow": (1.5, False), "partial": (0.0, True)}
+SPOILT = {"slow": (8.0, False), "partial": (0.0, True)}
 
 
 @pytest.mark.parametrize(("delay", "partial"), SPOILT.values(), ids=SPOILT.keys())
@@ -154,15 +154,16 @@ def test_a_prometheus_that_is_slow_or_answers_in_part_gives_no_verdict(
         stack.enter_context(prometheus(tmp_path / "prometheus", port, endpoint, 1))
         url, between = stack.enter_context(_between(port))
         between.delay, between.partial = delay, partial
-        collector = stack.enter_context(_collecting(models, url))
+        # An interval that a busy machine keeps to, and the delay does not.
+        collector = stack.enter_context(_collecting(models, url, "5s"))
         stack.enter_context(_watching(collector))
-        eventually(lambda: collector.errors() >= 2, seconds=20, says=collector.process.tail)
+        eventually(lambda: collector.errors() >= 1, seconds=60, says=collector.process.tail)
         assert collector.verdicts == set()
         said = "the interval is over" if delay else "a partial answer: store b did not answer"
         assert said in collector.process.output
 
         between.delay, between.partial = 0.0, False
-        eventually(collector.scored, seconds=40, says=collector.process.tail)
+        eventually(collector.scored, seconds=90, says=collector.process.tail)
     assert collector.verdicts == {0.0}
 
 
