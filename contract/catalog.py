@@ -737,6 +737,13 @@ ALERT_THRESHOLD: Final = _gauge(
     "What models.yaml promises: the threshold of one alert of one model; hold is the alert's for, "
     "objective which promise, where the alert watches several.",
 )
+ALERT_ESCALATION: Final = _gauge(
+    "ml_alert_escalation_seconds",
+    (*MODEL, "alert", "severity"),
+    Exporter.DRIFT,
+    "How long an alert of that severity may be true before it becomes the next severity.",
+    Unit.SECONDS,
+)
 MODEL_TARGET_INFO: Final = _gauge(
     "ml_model_target_info",
     (*MODEL, "team", "target"),

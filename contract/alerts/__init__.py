@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
+from contract.alerts.escalation import Escalation, escalations, next_severity
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
 from contract.alerts.quality import QUALITY_ALERTS
@@ -27,10 +28,13 @@ __all__ = [
     "NEAR_BREACH",
     "Alert",
     "Display",
+    "Escalation",
     "GpuThreshold",
     "Scope",
     "Threshold",
+    "escalations",
     "gpu_thresholds",
+    "next_severity",
     "thresholds",
 ]
 

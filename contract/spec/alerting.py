@@ -90,6 +90,8 @@ class AlertSettings(Section):
     """Whether there is the alert; `off` in place of the mapping says the same as false."""
     hold: Duration | None = Field(default=None, alias="for")
     """How long the condition must hold before the alert fires."""
+    escalate_after: Duration | None = None
+    """How long it may fire before it becomes the next severity; else `defaults.escalate_after`."""
     severity: Severity | None = None
     """Another severity, where the alert has one only."""
     threshold: Annotated[

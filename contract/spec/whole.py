@@ -42,6 +42,8 @@ class Defaults(Section):
     """How bad a model's data may be."""
     max_age: Duration | None = None
     """How long after training a model should be replaced."""
+    escalate_after: Duration | None = None
+    """How long an alert of a model may fire before it becomes the next severity."""
     alerts: Alerts = {}
     """Alerts by name that differ for all models: `off`, or what is different."""
 

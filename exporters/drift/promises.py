@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract import catalog
-from contract.alerts import thresholds
+from contract.alerts import escalations, thresholds
 from contract.slo import objectives
 from contract.spec import Spec
 from exporters.expose import Family, series
@@ -32,6 +32,22 @@ def promises(spec: Spec) -> Iterator[Family]:
                 threshold.value,
             )
             for threshold in thresholds(spec)
+        ],
+    )
+    yield Family(
+        catalog.ALERT_ESCALATION,
+        [
+            (
+                series(
+                    catalog.ALERT_ESCALATION,
+                    model_name=one.model_name,
+                    model_version=one.model_version,
+                    alert=one.alert,
+                    severity=one.severity,
+                ),
+                one.after.seconds,
+            )
+            for one in escalations(spec, thresholds(spec))
         ],
     )
     yield Family(

@@ -28,6 +28,7 @@ __all__ = [
     "DRIFT_SCORE",
     "ERRORS",
     "ERROR_RATIO",
+    "ESCALATION",
     "LATENCY_BUCKETS",
     "LATENCY_MEAN",
     "LATENCY_QUANTILES",
@@ -160,6 +161,13 @@ THRESHOLD: Final = _promise(
     catalog.ALERT_THRESHOLD.labels,
     catalog.ALERT_THRESHOLD,
     "The threshold of each alert of each model, as models.yaml has it.",
+)
+ESCALATION: Final = _promise(
+    "model:ml_alert_escalation_seconds",
+    catalog.ALERT_ESCALATION.labels,
+    catalog.ALERT_ESCALATION,
+    "After how long an alert of a severity becomes the next severity, where models.yaml says so.",
+    Unit.SECONDS,
 )
 TARGET_INFO: Final = _promise(
     "model:ml_model_target_info",
@@ -330,6 +338,7 @@ DRIFT_EVALUATED: Final = Recorded(
 RECORDED: Final = (
     PROMISED_AT,
     THRESHOLD,
+    ESCALATION,
     TARGET_INFO,
     OWNER,
     TARGET_UP,

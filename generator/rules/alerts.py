@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from contract.alerts import ALERTS, Alert, GpuThreshold, gpu_thresholds, thresholds
+from contract.alerts import (
+    ALERTS,
+    Alert,
+    GpuThreshold,
+    escalations,
+    gpu_thresholds,
+    next_severity,
+    thresholds,
+)
 from contract.quantity import Duration
 from contract.spec import Severity, Spec
 from generator.queries.alerting import (
@@ -13,14 +21,25 @@ from generator.queries.alerting import (
     MODEL_EXPRESSIONS,
     STACK_EXPRESSIONS,
     Promise,
+    escalated,
 )
 from generator.queries.recorded_gpu import HOLDER, NO_MODEL
 from generator.rules.annotations import render_annotations, render_gpu_annotations
 from generator.text import render_template
 
-__all__ = ["Rule", "alert_rules", "group_names", "nobody", "promises", "render_alerts"]
+__all__ = [
+    "Rule",
+    "alert_rules",
+    "escalation",
+    "escalation_rules",
+    "group_names",
+    "nobody",
+    "promises",
+    "render_alerts",
+]
 
 _GROUPS = ("model-alerts", "gpu-alerts", "stack-alerts")
+_ESCALATIONS = "model-escalations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +56,10 @@ class Rule:
 def render_alerts(spec: Spec) -> str:
     """The text of rules/alerts.yml."""
     rules = alert_rules(spec)
-    return render_template("alerts.yml.j2", groups=zip(_GROUPS, rules, strict=True))
+    groups = list(zip(_GROUPS, rules, strict=True))
+    if escalated := escalation_rules(spec):
+        groups.append((_ESCALATIONS, escalated))
+    return render_template("alerts.yml.j2", groups=groups)
 
 
 def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
@@ -49,8 +71,42 @@ def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
 
 
 def group_names() -> tuple[str, ...]:
-    """The groups of alerts.yml."""
-    return _GROUPS
+    """The groups of alerts.yml, the one that reads what others say last."""
+    return (*_GROUPS, _ESCALATIONS)
+
+
+def escalation_rules(spec: Spec) -> list[Rule]:
+    """For each alert and severity that some model lets escalate, the rule that does it.
+
+    It has the alert's own name, so that whoever silences the alert of a model silences both.
+    """
+    order = list(ALERTS)
+    found = {(order.index(one.alert), one.severity) for one in escalations(spec, thresholds(spec))}
+    return [
+        _escalation_rule(ALERTS[order[index]], severity, spec) for index, severity in sorted(found)
+    ]
+
+
+def _escalation_rule(alert: Alert, severity: Severity, spec: Spec) -> Rule:
+    return Rule(
+        alert=alert.name,
+        expression=escalated(alert.name, severity),
+        hold=None,
+        labels={"severity": next_severity(severity), "escalated_from": severity},
+        annotations=render_annotations(escalation(alert, severity), severity, spec),
+    )
+
+
+def escalation(alert: Alert, severity: Severity) -> Alert:
+    """What an escalated alert says: that it was there all the time."""
+    return replace(
+        alert,
+        display="none",
+        summary=f"{{model}}: nobody took care of {alert.name}",
+        description=f"{alert.name} of {{model}} fires as {severity}, and has for longer than "
+        "escalate_after allows. Nobody resolved it; who works on it can silence the alert and the "
+        "model, which covers both severities.",
+    )
 
 
 def promises(spec: Spec) -> list[Promise]:

@@ -6,11 +6,21 @@ One model proves a rule, because the rule is the same for all; `proven` says whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
 from contract import catalog
-from contract.alerts import ALERTS, Alert, GpuThreshold, Threshold, gpu_thresholds, thresholds
+from contract.alerts import (
+    ALERTS,
+    Alert,
+    GpuThreshold,
+    Threshold,
+    escalations,
+    gpu_thresholds,
+    next_severity,
+    thresholds,
+)
 from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries.alerting import Promise
@@ -46,6 +56,8 @@ def render_proofs(spec: Spec) -> dict[str, str]:
     tests: dict[str, list[dict[str, Any]]] = {}
     for threshold in proven(spec):
         tests.setdefault(threshold.alert, []).extend(_model_tests(threshold, spec))
+    for threshold, after in _escalating(spec):
+        tests.setdefault(threshold.alert, []).extend(_escalation_tests(threshold, after, spec))
     for gpu in gpu_thresholds(spec):
         tests[gpu.alert] = list(_gpu_tests(gpu, spec))
     for name in STACK_EVIDENCE:
@@ -106,6 +118,79 @@ def _model_tests(threshold: Threshold, spec: Spec) -> Iterator[dict[str, Any]]:
     expected = _expected(ALERTS[threshold.alert], labels, evidence, threshold.value, spec)
     who = f"{threshold.alert} {threshold.severity} of {model.name} {model.version}"
     yield from _tests(threshold.alert, who, threshold.hold, times, evidence, given, expected)
+
+
+def _escalating(spec: Spec) -> Iterator[tuple[Threshold, Duration]]:
+    """For each rule that escalates, the first threshold that it can be proven with."""
+    proven_rules: set[tuple[str, str]] = set()
+    all_thresholds = list(thresholds(spec))
+    for one in escalations(spec, iter(all_thresholds)):
+        if (one.alert, one.severity) in proven_rules:
+            continue
+        proven_rules.add((one.alert, one.severity))
+        yield next(
+            (threshold, one.after)
+            for threshold in all_thresholds
+            if (threshold.alert, threshold.severity) == (one.alert, one.severity)
+            and (threshold.model_name, threshold.model_version)
+            == (one.model_name, one.model_version)
+        )
+
+
+def _escalation_tests(
+    threshold: Threshold, after: Duration, spec: Spec
+) -> Iterator[dict[str, Any]]:
+    """What makes the alert fire goes on for longer than it may."""
+    model = spec.model(threshold.model_name, threshold.model_version)
+    assert model is not None
+    # A step later than when it escalates.
+    long = replace(threshold, hold=Duration(after.milliseconds + 120_000))
+    evidence = MODEL_EVIDENCE[threshold.alert](long, model, spec, Timeline.of(long.hold, spec))
+    if evidence is None:
+        return
+    times = evidence.times or Timeline.of(long.hold, spec)
+    who = {"model_name": threshold.model_name, "model_version": threshold.model_version}
+    labels = {
+        **who,
+        "team": threshold.team,
+        "severity": threshold.severity,
+        **({"objective": threshold.objective} if threshold.objective else {}),
+    }
+    promise = {**labels, "alert": threshold.alert, "hold": str(threshold.hold)}
+    rule = {"alert": threshold.alert, "severity": threshold.severity}
+    limit = threshold.value
+    given = {
+        selector(catalog.ALERT_THRESHOLD, **promise): times.gauge(limit, limit),
+        selector(catalog.ALERT_ESCALATION, **who, **rule): times.gauge(
+            after.seconds, after.seconds
+        ),
+    }
+    alert = ALERTS[threshold.alert]
+    labels |= {**alert.labels, **evidence.labels}
+    usual = _expected(alert, labels, evidence, limit, spec)
+    worse = labels | {
+        "severity": next_severity(threshold.severity),
+        "escalated_from": threshold.severity,
+    }
+    told = _expected(alerts.escalation(alert, threshold.severity), worse, evidence, None, spec)
+    since = times.at(evidence.since).milliseconds + after.milliseconds
+    # What grows has another value then.
+    before = (
+        []
+        if alert.name in ("QueueGrowing", "PredictedSloBreach")
+        else [(Duration(since - times.step.milliseconds), [usual])]
+    )
+    yield _test(
+        f"{alert.name} {threshold.severity} of {model.name} {model.version} escalates",
+        alert.name,
+        times,
+        {**given, **evidence.firing},
+        [
+            *before,
+            (times.at(times.bad), [usual, told]),
+            (times.at(times.end), []),
+        ],
+    )
 
 
 def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:

@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.alerts import ALERTS, MIN_REQUESTS, NEARLY_FULL, gpu_thresholds, thresholds
+from contract.alerts import (
+    ALERTS,
+    MIN_REQUESTS,
+    NEARLY_FULL,
+    escalations,
+    gpu_thresholds,
+    thresholds,
+)
 from contract.read import read_spec
 from contract.spec import Dialect, Spec
 from generator.outputs import render
 from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
 from generator.queries.compatibility import translations
-from generator.rules.alerts import alert_rules, promises
+from generator.rules.alerts import alert_rules, escalation_rules, promises
 from generator.rules.evidence import GPU_EVIDENCE, MODEL_EVIDENCE, STACK_EVIDENCE
 from generator.rules.humanized import humanize_duration, humanize_percentage
 from generator.rules.needed import RuleFiles
@@ -135,6 +142,36 @@ def test_the_number_of_rules_does_not_grow_with_the_number_of_models(tmp_path: P
     assert rules(1) == rules(300)
 
 
+def test_an_alert_escalates_under_its_own_name_where_models_yaml_says_so(tmp_path: Path) -> None:
+    assert (
+        escalation_rules(spec_of(tmp_path, '  - {name: m, version: "1", task: regression}\n')) == []
+    )
+    (tmp_path / "models.yaml").write_text(
+        "defaults: {escalate_after: 1h}\nmodels:\n"
+        '  - {name: m, version: "1", task: regression, alerts: {TrafficVanished: off}}\n'
+        '  - {name: n, version: "1", task: regression,'
+        " alerts: {HighErrorRatio: {severity: info}}}\n"
+    )
+    spec = read_spec(tmp_path / "models.yaml")
+    rules = {
+        (r.alert, r.labels["escalated_from"], r.labels["severity"]) for r in escalation_rules(spec)
+    }
+    assert rules == {
+        ("HighErrorRatio", "info", "warning"),
+        ("HighLatencyP99", "error", "critical"),
+        ("TrafficVanished", "error", "critical"),
+    }
+    waits = {
+        (one.alert, one.model_name): str(one.after) for one in escalations(spec, thresholds(spec))
+    }
+    assert waits == {
+        ("HighErrorRatio", "n"): "1h2m",
+        ("HighLatencyP99", "m"): "1h5m",
+        ("HighLatencyP99", "n"): "1h5m",
+        ("TrafficVanished", "n"): "1h10m",
+    }
+
+
 def test_an_alert_that_is_off_for_every_model_has_no_rule(tmp_path: Path) -> None:
     spec = spec_of(
         tmp_path, '  - {name: m, version: "1", task: regression, alerts: {TargetDown: off}}\n'
@@ -239,7 +276,7 @@ EVERY_ALERT = f"""\
     max_age: 90d
     artifact: {{path: m.bin, sha256: {"a" * 64}}}
     performance: {{accuracy: {{min: 90%}}, brier: {{max: 0.2}}}}
-    alerts: {{{ASKED}}}
+    alerts: {{{ASKED}, HighErrorRatio: {{severity: warning, escalate_after: 1h}}}}
 """
 """A model that has every alert but some on latency, which are all alike."""
 
@@ -314,6 +351,20 @@ def lower_the_threshold(rule: dict[str, Any]) -> bool:
     return "model:ml_alert_threshold{" in old and ALERTS[rule["alert"]].display != "none"
 
 
+def escalate_late(rule: dict[str, Any]) -> bool:
+    return _escalating(rule, "2 * ")
+
+
+def escalate_soon(rule: dict[str, Any]) -> bool:
+    return _escalating(rule, "0.5 * ")
+
+
+def _escalating(rule: dict[str, Any], factor: str) -> bool:
+    old = rule["expr"]
+    rule["expr"] = old.replace("model:ml_alert_esc", f"{factor}model:ml_alert_esc")
+    return bool(rule["expr"] != old)
+
+
 def change_the_severity(rule: dict[str, Any]) -> bool:
     rule["labels"]["severity"] = "none"
     return True
@@ -346,6 +397,8 @@ MUTATIONS: list[Mutation] = [
     lower_the_guard,
     raise_the_threshold,
     lower_the_threshold,
+    escalate_late,
+    escalate_soon,
     change_the_severity,
     ignore_the_verdict,
     ignore_how_full_it_is,

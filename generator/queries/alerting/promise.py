@@ -12,7 +12,7 @@ from contract.spec import Severity
 from generator.queries import recorded
 from generator.queries.recorded import Recorded
 
-__all__ = ["ON_MODEL", "Promise", "above", "compare", "enough", "threshold_lookup"]
+__all__ = ["ON_MODEL", "Promise", "above", "compare", "enough", "escalated", "threshold_lookup"]
 
 ON_MODEL: Final = "on (model_name, model_version)"
 
@@ -61,6 +61,13 @@ def above(measured: Recorded, *, guarded: bool) -> Callable[[Promise], str]:
 def enough(condition: str) -> str:
     """A condition, where there were enough requests to say so."""
     return f"{condition}\nand {ON_MODEL}\n{recorded.REQUESTS_INCREASE} >= {MIN_REQUESTS}"
+
+
+def escalated(alert: str, severity: Severity) -> str:
+    """Alerts of one severity that have been true for too long; as series of that alert."""
+    since = f'ALERTS_FOR_STATE{{alertname="{alert}", severity="{severity}", escalated_from=""}}'
+    longest = f'{recorded.ESCALATION}{{alert="{alert}", severity="{severity}"}}'
+    return f"time() - {since}\n> {ON_MODEL} group_left ()\n{longest}"
 
 
 def threshold_lookup(alert: str, severity: Severity) -> str:
