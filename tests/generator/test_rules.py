@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -390,6 +390,30 @@ def blame_whoever_holds_nothing(rule: dict[str, Any]) -> bool:
     return bool(rule["expr"] != old and rule["alert"] == "GpuIdleButHeld")
 
 
+AND: Final = "\nand on (model_name, model_version, objective)\n"
+
+
+def of_a_budget(rule: dict[str, Any], keep: tuple[int, int]) -> bool:
+    """Keep two of the three conditions: the long window, the short one, enough events."""
+    if not rule["alert"].startswith("ErrorBudgetBurn"):
+        return False
+    parts = rule["expr"].split(AND)
+    rule["expr"] = AND.join(parts[index] for index in keep)
+    return len(parts) == 3
+
+
+def forget_that_it_goes_on(rule: dict[str, Any]) -> bool:
+    return of_a_budget(rule, (0, 2))
+
+
+def forget_that_it_matters(rule: dict[str, Any]) -> bool:
+    return of_a_budget(rule, (1, 2))
+
+
+def heed_single_events(rule: dict[str, Any]) -> bool:
+    return of_a_budget(rule, (0, 1))
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_hold,
     flip_the_comparison,
@@ -403,6 +427,9 @@ MUTATIONS: list[Mutation] = [
     ignore_the_verdict,
     ignore_how_full_it_is,
     blame_whoever_holds_nothing,
+    forget_that_it_goes_on,
+    forget_that_it_matters,
+    heed_single_events,
 ]
 
 

@@ -146,6 +146,8 @@ def _of_events(inputs: _Events) -> Callable[..., Evidence]:
         above, below = math.floor(limit * total) + 1, math.ceil(limit * total) - 1
         short = tier.short.milliseconds // times.step.milliseconds
         burst = min(total, limit * total * 0.9 * (tier.long.milliseconds / tier.short.milliseconds))
+        early = min(total, 3 * above)
+        rest = SLO_EVALUATED[tier.alert].milliseconds // times.step.milliseconds
         few = MIN_BAD_EVENTS - 1
         # Late enough for one count of five minutes, early enough for one of its rates.
         late = times.bad - (3 if tier.name == "1h" else 1)
@@ -162,6 +164,7 @@ def _of_events(inputs: _Events) -> Callable[..., Evidence]:
                 "for the short window only": series(
                     every, {times.bad - short: 0, times.bad: burst, times.end: 0}
                 ),
+                "over by now": series(every, {times.bad - short - rest: early, times.end: 0}),
                 "few events": series(*[{late - 1: 0, late: few, times.end: 0}] * 2),
                 "no events": series({times.end: 0}, {times.end: 0}),
             },
