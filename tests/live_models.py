@@ -2,7 +2,7 @@
 
 `churn` version 1 is a classifier, `price` version 2 a regressor. Both hold memory of two GPUs,
 which are simulated. `chat` version 3 is an LLM on vLLM, whose metrics are replayed. A second is one
-scrape.
+scrape, and three minutes are an hour.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ models:
 """
 
 
+SCALE: Final = 20
+"""What Prometheus sums up every ten minutes is there after half a minute."""
+
 BUSINESS: Final = [
     {"model_name": name, "event": event, "count": count}
     for name, event, count in (
@@ -66,7 +69,8 @@ def events(rng: random.Random, start: int) -> tuple[list[dict[str, Any]], list[d
     """Forty prediction events of both models, a fifth of which failed, and their labels."""
     predictions, labels = [], []
     for index in range(start, start + 20):
-        features = {"age": rng.gauss(60, 10), "plan": rng.choice(["free", "paid"])}
+        age = None if index % 7 == 0 else rng.gauss(60, 10)
+        features = {"age": age, "plan": rng.choice(["free", "paid"])}
         kinds: tuple[tuple[str, str, Any, Any], ...] = (
             ("churn", "1", rng.choice(["yes", "no"]), rng.choice(["yes", "no"])),
             ("price", "2", rng.gauss(100, 20), rng.gauss(100, 20)),
@@ -120,7 +124,8 @@ def write_profiles(folder: Path, rng: random.Random) -> None:
 
 def exporter(name: str, models: Path, listen: str, *more: str) -> list[str]:
     module = [sys.executable, "-m", f"exporters.{name}", "serve"]
-    return [*module, "--models", str(models), "--listen", listen, *more]
+    scaled = ["--time-scale", str(SCALE)]
+    return [*module, "--models", str(models), "--listen", listen, *scaled, *more]
 
 
 @contextmanager
@@ -163,7 +168,7 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
         "--prometheus",
         f"http://{at['prometheus']}",
         "--interval",
-        "1s",
+        "1m",
     )
     server = [
         "prometheus",
@@ -175,7 +180,8 @@ def live_models(folder: Path) -> Iterator[httpx.Client]:
         at["vllm"] = stack.enter_context(replaying(CAPTURES / "vllm.txt"))
         trained = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
         models.write_text(MODELS.format(**at, trained=trained.isoformat()))
-        for path, text in render(read_spec(models), ("prometheus",)).items():
+        spec = read_spec(models, time_scale=SCALE)
+        for path, text in render(spec, ("prometheus",)).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
         ran = stack.enter_context(running(server, ready_url=f"http://{at['prometheus']}/-/ready"))

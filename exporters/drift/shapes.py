@@ -78,7 +78,7 @@ def _bins(row: Row) -> Iterator[tuple[str, str, str]]:
         yield from ((name, "", "") for name in (*row.bins.categories, OTHER))
         return
     edges = row.bins.edges
-    yield f"up to {edges[0]:.4g}", "", _edge(edges[0])
+    yield f"up to {edges[0]:.4g}", "-Inf", _edge(edges[0])
     for low, high in itertools.pairwise(edges):
         yield f"{low:.4g} to {high:.4g}", _edge(low), _edge(high)
     yield f"above {edges[-1]:.4g}", _edge(edges[-1]), "+Inf"

@@ -22,20 +22,68 @@ EMPTY: Final = {
     "churn": {"Which values does it predict?", "How far off is it?"},
     "price": {
         "Which classes does it predict?",
+        "Does it predict something else?",
         "How sure is it?",
         "How often is it right?",
         "Which classes does it confuse?",
+        "Do its scores mean what they say?",
     },
+    "chat": {"Trainings"},
 }
 """Panels about predictions of the other kind; they say so themselves."""
 
 NEVER: Final = {
-    "Alerts firing",
-    "Which XID errors came?",
-    "What could not be read?",
-    "How full are MIG instances?",
+    "Alerts firing": "nothing fires for long enough here to be marked",
+    "Deployments": "nothing is known here for longer than the five minutes it looks back",
+    "Which XID errors came?": "the GPUs are whole",
+    "What could not be read?": "they make no errors",
+    "How full are MIG instances?": "none of them is split",
+    "What does Alertmanager send?": "none runs here",
+    "What arrives at the responder?": "none runs here",
+    "Which alerts on budgets fire, and since when?": "they need longer",
+    "Which alerts about the stack fire?": "they need longer",
 }
-"""Nothing fires for long enough here to be marked; the GPUs are whole and make no errors."""
+"""Panels that may have no answer here, and why."""
+
+NO_LIMIT: Final = {
+    "How have the ratios gone? / B",
+    "Every ratio: click on one for its model / B",
+}
+"""What is expected of a ratio is drawn from the threshold of BusinessRatioLow, if there is one."""
+
+ESTIMATES: Final = {
+    "Worse than promised / B",
+    "$metric: do estimates agree? / A",
+    "$metric: do estimates agree? / B",
+    "$metric: do estimates agree? / C",
+    "Every metric: click on one to see its history / G",
+    "Every metric: click on one to see its history / H",
+}
+"""Only a classifier's confidences give estimates."""
+
+MODELS: Final = {
+    "churn": ("1", "accuracy"),
+    "price": ("2", "mae"),
+    "chat": ("3", "none"),
+}
+"""The version of each model, and a metric of it."""
+
+
+def choices_of(model: str) -> dict[str, str]:
+    version, metric = MODELS[model]
+    return {
+        "$__rate_interval": "15s",
+        "$__range": "5m",
+        "$team": ".*",
+        "$model": model,
+        "$version": version,
+        "$machine": ".*",
+        "$gpu": ".*",
+        "$metric": metric,
+        "$window": "1h",
+        "$feature": "age",
+        "$objective": "availability",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -44,71 +92,66 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         yield client
 
 
-def asked() -> list[Asked]:
+def asked(model: str) -> list[Asked]:
+    """What is asked of a model: an LLM has a dashboard of its own, and the others do not use it."""
     # The dashboards do not depend on models.yaml, but for the address of the runbooks.
     spec = read_spec(Path(__file__).parents[2] / "models.yaml")
     texts = render_dashboards(spec)
-    return [
+    every = [
         one for path, text in texts.items() if path.endswith(".json") for one in read_asked(text)
     ]
+    return [one for one in every if (one.dashboard == "ml-llm") is (model == "chat")]
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize(("model", "version"), [("churn", "1"), ("price", "2")])
+def silent(model: str, one: Asked) -> bool:
+    """Whether an expression may have no answer."""
+    name = f"{one.panel} / {one.letter}"
+    if one.panel in EMPTY[model] or one.panel in NEVER or name in NO_LIMIT:
+        return True
+    return model == "price" and name in ESTIMATES
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_panel_has_an_answer_and_the_others_say_why_not(
-    prometheus: httpx.Client, model: str, version: str
+    prometheus: httpx.Client, model: str
 ) -> None:
-    choices = {
-        "$__rate_interval": "15s",
-        "$__range": "5m",
-        "$team": ".*",
-        "$model": model,
-        "$version": version,
-        "$machine": ".*",
-        "$gpu": ".*",
-    }
+    choices = choices_of(model)
 
     def answers() -> dict[Asked, list[dict[str, Any]]]:
         end = time.time()
-        found = {one: answer(prometheus, one, choices, end=end) for one in asked()}
-        missing = [
-            str(one) for one, series in found.items() if not series and one.panel not in silent
-        ]
-        assert not missing, missing
+        found = {one: answer(prometheus, one, choices, end=end) for one in asked(model)}
+        missing = [str(one) for one, series in found.items() if not series]
+        quiet = {str(one) for one in found if silent(model, one)}
+        assert not set(missing) - quiet, sorted(set(missing) - quiet)
         return found
 
-    silent = EMPTY[model] | NEVER
-    found = eventually(answers, seconds=90)
+    found = eventually(answers, seconds=200)
     for one, series in found.items():
         if one.panel in EMPTY[model]:
             assert not series, f"{one} has an answer for {model}"
-        if one.kind == "stat":
+        if one.kind == "stat" and series:
             assert len(series) == 1, f"{one} has {len(series)} values"
         if one.kind == "timeseries":
-            assert len(series) <= 6, f"{one} has {len(series)} lines"
+            assert len(series) <= 7, f"{one} has {len(series)} lines"
 
 
 @pytest.mark.timeout(180)
-def test_the_columns_of_a_table_are_about_the_same_rows(prometheus: httpx.Client) -> None:
-    choices = {
-        "$__rate_interval": "15s",
-        "$__range": "5m",
-        "$team": ".*",
-        "$model": "churn",
-        "$version": "1",
-        "$machine": ".*",
-        "$gpu": ".*",
-    }
+@pytest.mark.parametrize("model", MODELS)
+def test_the_columns_of_a_table_are_about_the_same_rows(
+    prometheus: httpx.Client, model: str
+) -> None:
+    choices = choices_of(model)
 
     def labels() -> dict[str, set[frozenset[str]]]:
         tables: dict[str, set[frozenset[str]]] = {}
-        for one in asked():
+        for one in asked(model):
             if one.kind == "table" and "alerts" not in one.panel.lower():
                 series = answer(prometheus, one, choices, end=time.time())
-                assert series, one
+                assert series or silent(model, one), one
                 keys = tables.setdefault(f"{one.dashboard} / {one.panel}", set())
                 keys.update(frozenset(each["metric"]) for each in series)
         return tables
 
     for table, found in eventually(labels, seconds=90).items():
-        assert len(found) == 1, f"{table}: rows can't be merged: {sorted(map(sorted, found))}"
+        assert len(found) <= 1, f"{table}: rows can't be merged: {sorted(map(sorted, found))}"

@@ -207,7 +207,7 @@ def test_the_reference_is_shown_by_bin(evaluated: tuple[Collector, Scrape]) -> N
     _, shown = evaluated
     of_number = {"model_name": "priced", "kind": "feature", "feature_name": "steady"}
     bins = [
-        ("01", "up to 0", "", "0", 0.0),
+        ("01", "up to 0", "-Inf", "0", 0.0),
         ("02", "0 to 1", "0", "1", 0.4),
         ("03", "1 to 2.5", "1", "2.5", 0.3),
         ("04", "2.5 to 10", "2.5", "10", 0.3),
