@@ -6,35 +6,20 @@ from typing import Final
 
 from contract import catalog
 from contract.spec import Spec
+from generator.dashboards import gpu_hardware as hardware
 from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table
 from generator.dashboards.field import Steps, Unit, by_name, dashed
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
 from generator.dashboards.shell import link_to_model, render, variable
-from generator.dashboards.tables import Column, Link, table
+from generator.dashboards.tables import Column, table
 from generator.queries import gpu, marks
 from generator.queries.recorded_gpu import MEMORY_RATIO, THROTTLED, UTILIZATION
 
 __all__ = ["render_gpu"]
 
-NO_GPU: Final = "No data: no GPU exporter shows a GPU here"
-NOT_GIVEN: Final = "No data: these GPUs or their driver do not give it"
 NO_MODEL: Final = "No data: no process of a known model runs on these GPUs"
-NO_GPM: Final = (
-    "No data: profiling figures (GPM) need Hopper or later, and a driver that gives them"
-)
-GPU: Final = "GPU {{gpu_id}} of {{instance}}"
 MODEL: Final = "{{model_name}} {{model_version}}"
-OF_GPU: Final = Link(
-    "Show this GPU alone",
-    "/d/ml-gpu?${datasource:queryparam}&${__url_time_range}"
-    '&var-machine=${__data.fields["Machine"]}&var-gpu=${__data.fields["UUID"]}',
-)
-DEVICE_COLUMNS: Final = (
-    Column(source="instance", title="Machine"),
-    Column(source="gpu_id", title="GPU", width=60),
-    Column(source="gpu_uuid", title="UUID", link=OF_GPU),
-)
 
 
 def render_gpu(spec: Spec) -> str:
@@ -53,11 +38,11 @@ def render_gpu(spec: Spec) -> str:
             Row(2, "With which GPU, and since when?", (_gpus(), *_alerts(spec))),
             Row(3, "Is there memory?", _memory()),
             Row(4, "Who uses the GPUs, and what does a request cost?", _models()),
-            Row(5, "Do they work?", _work()),
-            Row(6, "Are they held back?", _limits()),
-            Row(7, "Does the data get through?", _links()),
-            Row(8, "Is the hardware well?", _health()),
-            Row(9, "What are they, and how are they read?", _reading()),
+            Row(5, "Do they work?", hardware.work()),
+            Row(6, "Are they held back?", hardware.limits()),
+            Row(7, "Does the data get through?", hardware.links()),
+            Row(8, "Is the hardware well?", hardware.health()),
+            Row(9, "What are they, and how are they read?", hardware.reading()),
         ],
     )
 
@@ -97,7 +82,7 @@ def _numbers() -> tuple[Tile, ...]:
             Query(gpu.lost(), "lost"),
             Query(gpu.expected(), "expected"),
             unit=Unit.COUNT,
-            no_data=NO_GPU,
+            no_data=hardware.NO_GPU,
             overrides=[by_name("lost", thresholds=Steps(at=((1, "red"),)).to_json())],
             width=5,
         ),
@@ -128,7 +113,7 @@ def _numbers() -> tuple[Tile, ...]:
             "and what this page says gets as old.",
             Query(gpu.age(), "ago"),
             unit=Unit.SECONDS,
-            no_data=NO_GPU,
+            no_data=hardware.NO_GPU,
             steps=Steps(at=((60, "orange"), (300, "red"))),
             decimals=0,
             width=4,
@@ -152,7 +137,7 @@ def _gpus() -> Tile:
         Query(gpu.xids()),
         Query(gpu.uncorrectable()),
         columns=[
-            *DEVICE_COLUMNS,
+            *hardware.DEVICE_COLUMNS,
             Column(
                 source="A",
                 title="Answers",
@@ -187,7 +172,7 @@ def _gpus() -> Tile:
             Column(source="I", title="Memory errors", steps=Steps(at=((1, "red"),))),
         ],
         sort="Memory",
-        no_data=NO_GPU,
+        no_data=hardware.NO_GPU,
         height=8,
     )
 
@@ -202,15 +187,15 @@ def _alerts(spec: Spec) -> tuple[Tile, ...]:
             runbooks=spec.stack.responder,
             of_one_model=False,
             keep_team=False,
-            more=DEVICE_COLUMNS[:2],
+            more=hardware.DEVICE_COLUMNS[:2],
             width=16,
             height=7,
         ),
         state_timeline(
             "Which GPUs answered?",
             "One band for each GPU, red while it was lost: listed no more, or dead to the driver.",
-            Query(gpu.answers(), GPU),
-            no_data=NO_GPU,
+            Query(gpu.answers(), hardware.GPU),
+            no_data=hardware.NO_GPU,
             states={"0": ("lost", "red"), "1": ("answers", "green")},
             width=8,
             height=7,
@@ -223,10 +208,10 @@ def _memory() -> tuple[Tile, ...]:
         time_series(
             "How much memory is used, of how much?",
             "Memory in use of the 6 GPUs with the most, and the size of the largest (dashed).",
-            Query(gpu.memory_used(), GPU),
+            Query(gpu.memory_used(), hardware.GPU),
             Query(gpu.memory_total(), "size of the largest"),
             unit=Unit.BYTES,
-            no_data=NO_GPU,
+            no_data=hardware.NO_GPU,
             overrides=[dashed("^size", "text")],
             width=6,
         ),
@@ -234,9 +219,9 @@ def _memory() -> tuple[Tile, ...]:
             "How full are they?",
             "Share of the memory that is not free, of the 6 fullest GPUs. Full and flat is how "
             "many model servers run; full and rising ends in failed allocations.",
-            Query(gpu.memory_ratio(), GPU),
+            Query(gpu.memory_ratio(), hardware.GPU),
             unit=Unit.RATIO,
-            no_data=NO_GPU,
+            no_data=hardware.NO_GPU,
             top=1,
             width=6,
         ),
@@ -244,7 +229,7 @@ def _memory() -> tuple[Tile, ...]:
             "When are they full?",
             "Time until the memory is full at the pace of the last half hour, for the 6 GPUs that "
             "are closest to it.",
-            Query(gpu.memory_full(), GPU),
+            Query(gpu.memory_full(), hardware.GPU),
             unit=Unit.SECONDS,
             no_data="No data: the memory of none of these GPUs grows",
             width=6,
@@ -328,218 +313,5 @@ def _models() -> tuple[Tile, ...]:
             unit=Unit.JOULES,
             no_data="No data: no model on these GPUs had requests in the last 5 minutes",
             width=8,
-        ),
-    )
-
-
-def _work() -> tuple[Tile, ...]:
-    return (
-        time_series(
-            "How busy are they?",
-            "Share of the last 5 minutes in which a kernel ran, of the 6 busiest GPUs. One small "
-            "kernel after the other also gives 100%: see beside it how much of the GPU they use.",
-            Query(gpu.utilization(), GPU),
-            unit=Unit.RATIO,
-            no_data=NOT_GIVEN,
-            top=1,
-            width=8,
-        ),
-        time_series(
-            "How much of each GPU is used?",
-            "Mean over the chosen GPUs: multiprocessors with work, warps on them of the most they "
-            "hold, memory bandwidth, and tensor cores.",
-            Query(gpu.mean(catalog.GPU_SM_ACTIVE), "multiprocessors"),
-            Query(gpu.mean(catalog.GPU_SM_OCCUPANCY), "occupancy"),
-            Query(gpu.mean(catalog.GPU_DRAM_ACTIVE), "memory bandwidth"),
-            Query(gpu.mean(catalog.GPU_TENSOR_ACTIVE), "tensor cores"),
-            unit=Unit.RATIO,
-            no_data=NO_GPM,
-            top=1,
-            width=8,
-        ),
-        time_series(
-            "On what do they work?",
-            "Mean over the chosen GPUs: arithmetic units of each precision, and, on every GPU, "
-            "reading or writing of memory and the video units.",
-            Query(gpu.mean(catalog.GPU_FP16_ACTIVE), "FP16"),
-            Query(gpu.mean(catalog.GPU_FP32_ACTIVE), "FP32"),
-            Query(gpu.mean(catalog.GPU_FP64_ACTIVE), "FP64"),
-            Query(gpu.mean(catalog.GPU_MEMORY_UTILIZATION), "memory is read or written"),
-            Query(gpu.mean(catalog.GPU_ENCODER_UTILIZATION), "encoder"),
-            Query(gpu.mean(catalog.GPU_DECODER_UTILIZATION), "decoder"),
-            unit=Unit.RATIO,
-            no_data=NOT_GIVEN,
-            top=1,
-            width=8,
-        ),
-    )
-
-
-def _limits() -> tuple[Tile, ...]:
-    return (
-        time_series(
-            "How far from slowing down?",
-            "Degrees (celsius) until a GPU lowers its own clocks, for the 6 closest to it. GpuHot "
-            "alerts below its threshold.",
-            Query(gpu.margin(), GPU),
-            unit=Unit.CELSIUS,
-            no_data=NOT_GIVEN,
-            width=8,
-        ),
-        time_series(
-            "How hot, and how much power?",
-            "Means over the chosen GPUs: temperature of GPU and memory in celsius, power and its "
-            "limit in watts (right axis).",
-            Query(gpu.mean(catalog.GPU_TEMPERATURE), "GPU"),
-            Query(gpu.mean(catalog.GPU_MEMORY_TEMPERATURE), "memory"),
-            Query(gpu.mean(catalog.GPU_POWER), "power"),
-            Query(gpu.mean(catalog.GPU_POWER_LIMIT), "power limit"),
-            unit=Unit.CELSIUS,
-            no_data=NOT_GIVEN,
-            overrides=[
-                dashed("^power limit$", "red"),
-                *(
-                    by_name(name, unit=Unit.WATTS.value, **{"custom.axisPlacement": "right"})
-                    for name in ("power", "power limit")
-                ),
-            ],
-            width=8,
-        ),
-        time_series(
-            "How fast are the clocks?",
-            "Mean clock of the chosen GPUs' multiprocessors and memory, and the highest they have "
-            "(dashed).",
-            Query(gpu.mean(catalog.GPU_SM_CLOCK), "multiprocessors"),
-            Query(gpu.mean(catalog.GPU_SM_CLOCK_LIMIT), "multiprocessors at most"),
-            Query(gpu.mean(catalog.GPU_MEMORY_CLOCK), "memory"),
-            Query(gpu.mean(catalog.GPU_MEMORY_CLOCK_LIMIT), "memory at most"),
-            unit=Unit.HERTZ,
-            no_data=NOT_GIVEN,
-            overrides=[dashed("at most$", "text")],
-            width=8,
-        ),
-        time_series(
-            "What holds the clocks down?",
-            "Share of time for which each reason held, on the GPU where it held longest. gpu_idle "
-            "is no trouble, sw_power_cap is the power limit, the rest is heat or the power supply.",
-            Query(gpu.reasons(), "{{reason}}"),
-            unit=Unit.RATIO,
-            no_data=NOT_GIVEN,
-            top=1,
-        ),
-        time_series(
-            "Which GPUs are held back?",
-            "Share of the last 5 minutes for which power or temperature held the clocks down, for "
-            "the 6 GPUs with the most.",
-            Query(gpu.throttled(), GPU),
-            unit=Unit.RATIO,
-            no_data=NOT_GIVEN,
-            top=1,
-        ),
-    )
-
-
-def _links() -> tuple[Tile, ...]:
-    return (
-        time_series(
-            "How much goes over PCIe?",
-            "Bytes a second between the chosen GPUs and their machines, as samples of 20 ms.",
-            Query(gpu.pcie(catalog.GPU_PCIE_RECEIVE), "to the GPUs"),
-            Query(gpu.pcie(catalog.GPU_PCIE_TRANSMIT), "from the GPUs"),
-            unit=Unit.BYTES_PER_SECOND,
-            no_data=NOT_GIVEN,
-            width=8,
-        ),
-        time_series(
-            "How much goes over NVLink?",
-            "Bytes of data a second between the chosen GPUs and their peers.",
-            Query(gpu.nvlink(catalog.GPU_NVLINK_RECEIVE), "received"),
-            Query(gpu.nvlink(catalog.GPU_NVLINK_TRANSMIT), "sent"),
-            unit=Unit.BYTES_PER_SECOND,
-            no_data="No data: these GPUs have no NVLink, or their driver does not count it",
-            width=8,
-        ),
-        time_series(
-            "Do the links make errors?",
-            "Packets a second that PCIe had to send again, and errors on NVLink. A few are normal; "
-            "a rate that stays points to a bad slot, riser or bridge.",
-            Query(gpu.link_errors(catalog.GPU_PCIE_REPLAYS), "PCIe replays"),
-            Query(gpu.link_errors(catalog.GPU_NVLINK_ERRORS), "NVLink errors"),
-            unit=Unit.EVENTS_PER_SECOND,
-            no_data=NOT_GIVEN,
-            width=8,
-        ),
-    )
-
-
-def _health() -> tuple[Tile, ...]:
-    return (
-        time_series(
-            "Which XID errors came?",
-            "Errors of the driver a second, by code. 13, 31 and 43 are faults of an application; "
-            "GpuXid alerts on those that call for a reset.",
-            Query(gpu.xid_errors(), "XID {{xid}}"),
-            unit=Unit.EVENTS_PER_SECOND,
-            no_data="No XID error came in this time",
-            width=8,
-        ),
-        time_series(
-            "Are memory errors counted?",
-            "Errors a second of the GPUs' memory. Corrected ones did no harm; an uncorrected one "
-            "ended a process or spoiled a result.",
-            Query(gpu.ecc_errors(), "{{error}}"),
-            unit=Unit.EVENTS_PER_SECOND,
-            no_data="No data: these GPUs have no error correction, or it is off",
-            width=8,
-        ),
-        time_series(
-            "Rows and pages out of use",
-            "Memory rows replaced by spare ones (corrected, uncorrected) or pages retired "
-            "(single_bit, double_bit). Growth says that a GPU's memory ages.",
-            Query(gpu.out_of_use(), "{{cause}}"),
-            unit=Unit.COUNT,
-            no_data=NOT_GIVEN,
-            width=8,
-        ),
-    )
-
-
-def _reading() -> tuple[Tile, ...]:
-    return (
-        table(
-            "Which GPUs are these?",
-            "Name and driver of each GPU that answers.",
-            Query(gpu.identity()),
-            columns=[
-                *DEVICE_COLUMNS,
-                Column(source="gpu_name", title="Name"),
-                Column(source="driver_version", title="Driver"),
-                Column(source="A", title="Answers", width=80),
-            ],
-            sort="Machine",
-            no_data=NO_GPU,
-            width=12,
-            height=7,
-        ),
-        time_series(
-            "How long does the reading take?",
-            "Share of a second spent in each NVML call, for the 6 that take the most. It is the "
-            "driver's work and grows with the number of GPUs.",
-            Query(gpu.call_seconds(), "{{call}}"),
-            unit=Unit.SECONDS,
-            no_data=NO_GPU,
-            stacked=True,
-            width=6,
-            height=7,
-        ),
-        time_series(
-            "What could not be read?",
-            "Values a second that NVML refused, by its error. What a GPU does not support at all "
-            "is not asked for again and again.",
-            Query(gpu.read_errors(), "{{error}}"),
-            unit=Unit.EVENTS_PER_SECOND,
-            no_data="Everything could be read",
-            width=6,
-            height=7,
         ),
     )
