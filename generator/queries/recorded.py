@@ -17,7 +17,7 @@ from contract.catalog import MODEL, Metric, Unit
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Spec
 from generator.queries.runtimes.jobs import runtime_jobs
-from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, window
+from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, PROMISE_MEMORY, window
 
 __all__ = [
     "CLASS_RATE",
@@ -67,7 +67,8 @@ class Group:
         return spec.clock(self.slowly) if self.slowly and self.slowly > usual else None
 
 
-PROMISES: Final = Group("model-promises")
+PROMISES: Final = Group("model-promises", slowly=ONE_MINUTE)
+_TARGETS: Final = Group("model-targets")
 _TRAFFIC: Final = Group("model-traffic-5m")
 _DRIFT: Final = Group("model-drift", slowly=Duration.parse("1m"))
 
@@ -200,7 +201,7 @@ TARGET_UP: Final = Recorded(
     labels=(*MODEL, "target", "targets"),
     help="1 where Prometheus scrapes a target of the model, 0 where not; targets says how many "
     "the model has.",
-    group=PROMISES,
+    group=_TARGETS,
     expression=_target_up,
 )
 

@@ -95,7 +95,9 @@ def test_samples_follow_the_intervals(tmp_path: Path) -> None:
         read(tmp_path, "stack: {scrape_interval: 30s, evaluation_interval: 2m}\n" + ONE)
     )
     assert slow.parts["sidecar"].samples == usual["sidecar"].samples / 2
-    assert slow.parts["recorded"].samples == pytest.approx(usual["recorded"].samples / 4, rel=0.3)
+    # Groups with an interval of their own keep it where that is the longer one.
+    recorded = slow.parts["recorded"].samples / usual["recorded"].samples
+    assert 1 / 4 <= recorded <= 1 / 2
     assert slow.total.series == sum(usual.values(), Cost()).series
 
 
