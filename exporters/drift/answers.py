@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
+from contract.profile import category_of
 from contract.spec import Model, Spec
 from exporters.drift.ask import AskedError, Question, count_question
 from exporters.drift.evaluate import Evaluation, evaluate
 from exporters.drift.layout import Layout
 from exporters.drift.past import Held
+from exporters.drift.performance.interval import wilson
 from exporters.drift.quality import Judged
 from exporters.drift.reference import resolve_model
-from exporters.drift.report import ModelReport, not_evaluated, report
+from exporters.drift.report import MetricReport, ModelReport, not_evaluated, report
 from exporters.drift.window import Counts
 
 __all__ = ["LastAnswers"]
@@ -89,7 +91,54 @@ class LastAnswers:
             if column.feature_name in asked.columns
             or (column.kind == "prediction" and asked.predictions is not None)
         )
-        return msgspec.structs.replace(found, columns=sent, window=None)
+        found = msgspec.structs.replace(found, columns=sent, window=None)
+        return _with_accuracy(found, model, asked)
+
+
+def _with_accuracy(found: ModelReport, model: Model, asked: Question) -> ModelReport:
+    """The report with what targets say of a classifier's predictions, and of its concept."""
+    if asked.targets is None or asked.predictions is None:
+        return found
+    if model.task == "regression":
+        raise AskedError([("targets", "are compared with classes only; leave them out")])
+    right = [
+        category_of(said) == category_of(true)
+        for said, true in zip(asked.predictions, asked.targets, strict=True)
+        if said is not None and true is not None
+    ]
+    if not right:
+        raise AskedError([("targets", "are all null where predictions are not")])
+    size = np.array(float(len(right)))
+    measured = wilson(np.array(sum(right) / len(right)), size)
+    promise = model.performance.accuracy
+    drop = decayed = None
+    if promise is not None and len(right) >= model.performance.min_samples:
+        least = [promise.min] if promise.min is not None else []
+        if promise.baseline is not None:
+            drop = promise.baseline - float(measured.value)
+            if promise.max_drop is not None:
+                least.append(promise.baseline - promise.max_drop)
+        decayed = bool(least) and float(measured.upper) < max(least)
+    accuracy = MetricReport(
+        metric="accuracy",
+        window="",
+        value=float(measured.value),
+        lower=float(measured.lower),
+        upper=float(measured.upper),
+        drop=drop,
+        decayed=decayed,
+        estimated=None,
+    )
+    found = msgspec.structs.replace(found, performance=(accuracy,))
+    if not decayed or "feature" in found.drift_types:
+        return found
+    # Worse, and the inputs are what they were: what they mean has changed.
+    return msgspec.structs.replace(
+        found,
+        drift_detected=True,
+        drift_types=(*found.drift_types, "concept"),
+        severity="warning" if found.severity == "none" else found.severity,
+    )
 
 
 def _number(layout: Layout, model: Model) -> int:

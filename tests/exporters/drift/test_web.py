@@ -68,7 +68,13 @@ def _models(folder: Path, **sidecar: object) -> Path:
     write_profile(profile, folder / "m.json")
     task = "binary_classification"
     models = [
-        {"name": "m", "version": "1", "task": task, "profile": "m.json"},
+        {
+            "name": "m",
+            "version": "1",
+            "task": task,
+            "profile": "m.json",
+            "performance": {"accuracy": {"baseline": 0.9, "max_drop": 0.05}},
+        },
         {"name": "bare", "version": "1", "task": task},
     ]
     path = folder / "models.yaml"
@@ -143,6 +149,20 @@ def test_predictions_that_moved_are_drift_of_their_own_kind(asking: Asking) -> N
     assert found["drift_types"] == ["prediction"]
     assert found["columns"][-1]["kind"] == "prediction"
     assert found["columns"][-1]["verdict"] == "critical"
+
+
+def test_targets_tell_of_accuracy_and_of_the_concept(asking: Asking) -> None:
+    said = ["yes"] * 200 + ["no"] * 800
+    wrong = ["no"] * 200 + ["yes"] * 200 + ["no"] * 600
+    for targets, kinds in ((said, []), (wrong, ["concept"])):
+        asked = {"columns": _data(), "predictions": said, "targets": targets}
+        found = asking.post(asked).json()
+        assert found["drift_types"] == kinds
+        [accuracy] = found["performance"]
+        assert accuracy["value"] == (0.6 if kinds else 1.0)
+        assert accuracy["decayed"] is bool(kinds)
+    nothing = {"predictions": ["yes"], "targets": [None]}
+    assert asking.errors(nothing) == (400, [("targets", "are all null where predictions are not")])
 
 
 def test_few_rows_are_not_judged(asking: Asking) -> None:
