@@ -74,9 +74,9 @@ test: $(DEV_STAMP) ## Run all tests, with real processes, one worker a core (ARG
 	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql victoria-metrics
 	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
-test-rules: $(RUN_STAMP) ## Run the generated tests of the rules (promtool) and of the routes (amtool)
+test-rules: $(RUN_STAMP) ## Test the rules with promtool, every alert of every model, and the routes with amtool
 	@scripts/system_packages.sh prometheus alertmanager
-	$(RUN) -m generator test --out .
+	$(RUN) -m generator test --models $(MODELS) --out . --every-model
 
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
 	@scripts/system_packages.sh prometheus alertmanager

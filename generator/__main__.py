@@ -93,6 +93,11 @@ def test_command(options: argparse.Namespace) -> int:
         raise VerificationError(f"nothing is generated in {options.out.resolve()}: make generate")
     verify(options.out)
     print(f"The rules and routes below {options.out.resolve()} do what their tests say.")
+    if options.every_model:
+        from generator.prove import prove_every_model
+
+        number = prove_every_model(read_spec_by(options))
+        print(f"Each of the {number} thresholds of all models fires, and not just below.")
     return 0
 
 
@@ -173,8 +178,13 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
     doctor.add_argument(
         "--only", action="append", metavar="CHECK", help="such as edges; may be repeated"
     )
-    for command in (write, check, doctor):
+    for command in (write, check, test, doctor):
         add_spec_arguments(command)
+    test.add_argument(
+        "--every-model",
+        action="store_true",
+        help="also prove every threshold of every model, where rendering proves one of each rule",
+    )
     for command in (write, check, test, doctor):
         command.add_argument(
             "--out", type=Path, default=Path(), metavar="DIR", help="the tree's folder; %(default)s"

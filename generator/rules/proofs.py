@@ -43,7 +43,7 @@ from generator.rules.evidence import (
 )
 from generator.text import render_yaml
 
-__all__ = ["proven", "render_proofs"]
+__all__ = ["proven", "render_every_proof", "render_proofs"]
 
 _Moment = tuple[Duration, Sequence[Mapping[str, Any]]]
 """A time, and the alerts that fire then."""
@@ -65,6 +65,25 @@ def render_proofs(spec: Spec) -> dict[str, str]:
     tests["Watchdog"] = [_watchdog(spec)]
     return {
         name: _file(found, every=SLO_EVALUATED.get(name)) for name, found in tests.items() if found
+    }
+
+
+_IN_A_FILE = 10
+
+
+def render_every_proof(spec: Spec) -> dict[str, tuple[int, str]]:
+    """Of every threshold of every model: file → how many it proves, and its text."""
+    by_alert: dict[str, list[list[dict[str, Any]]]] = {}
+    for threshold in thresholds(spec):
+        if tests := list(_model_tests(threshold, spec)):
+            by_alert.setdefault(threshold.alert, []).append(tests)
+    return {
+        f"{name}-{start}": (
+            len(some := found[start : start + _IN_A_FILE]),
+            _file([test for tests in some for test in tests], every=SLO_EVALUATED.get(name)),
+        )
+        for name, found in by_alert.items()
+        for start in range(0, len(found), _IN_A_FILE)
     }
 
 

@@ -19,15 +19,16 @@ from contract.alerts import (
     thresholds,
 )
 from contract.read import read_spec
-from contract.spec import Dialect, Spec
+from contract.spec import ALERT_NAMES, Dialect, Spec
 from generator.outputs import render
+from generator.prove import prove_every_model
 from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
 from generator.queries.compatibility import translations
 from generator.rules.alerts import alert_rules, escalation_rules, promises
 from generator.rules.evidence import GPU_EVIDENCE, MODEL_EVIDENCE, STACK_EVIDENCE
 from generator.rules.humanized import humanize_duration, humanize_percentage
 from generator.rules.needed import RuleFiles
-from generator.rules.proofs import proven, render_proofs
+from generator.rules.proofs import proven, render_every_proof, render_proofs
 from generator.rules.recording import RULES as RECORDED
 from generator.verify import verify_rules
 from tests.processes import ROOT
@@ -492,6 +493,21 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
         for path, test in files.items()
         if "/tests/" in path
     }
+
+
+def test_every_threshold_of_every_model_can_be_proven(everything: Spec) -> None:
+    proofs = render_every_proof(everything)
+    assert sum(number for number, _ in proofs.values()) == len(list(thresholds(everything)))
+
+
+def test_a_threshold_of_the_second_model_is_proven_as_well(tmp_path: Path) -> None:
+    off = ", ".join(f"{name}: off" for name in ALERT_NAMES if name != "HighErrorRatio")
+    models = "".join(
+        f'  - {{name: m{limit}, version: "1", task: regression,'
+        f" alerts: {{HighErrorRatio: {{threshold: {limit}%}}, {off}}}}}\n"
+        for limit in (1, 20)
+    )
+    assert prove_every_model(spec_of(tmp_path, models)) == 2
 
 
 # Numbers as Prometheus writes them
