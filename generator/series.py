@@ -14,6 +14,7 @@ from contract.catalog import METRICS, Metric, Type
 from contract.slo import objectives
 from contract.spec import Model, Spec, Task
 from contract.spec.performance import ESTIMATED_METRICS, METRICS_OF_TASK
+from generator.queries import recorded_quality
 from generator.queries.recorded import Recorded
 
 __all__ = ["LABELS", "Shape", "countable", "recorded_series", "series_of"]
@@ -120,8 +121,21 @@ _LATENCY_EDGES: Final = frozenset(
 # One metric
 
 
+_VERDICTS: Final = (
+    recorded_quality.PREDICTION_DRIFT_DETECTED,
+    recorded_quality.CONCEPT_DRIFT,
+    recorded_quality.DATA_FAILED,
+    recorded_quality.FEATURE_STALE,
+    recorded_quality.DECAYED,
+    recorded_quality.ESTIMATED_DECAYED,
+)
+"""Recorded only where something is wrong."""
+
+
 def recorded_series(rule: Recorded, shape: Shape) -> float:
     """Series that a rule records for a model; none where what it is named after has none."""
+    if rule in _VERDICTS:
+        return 0
     sources = _sources(str(rule))
     exact = [
         source

@@ -335,7 +335,7 @@ def test_every_label_of_an_alert_is_told_apart_or_known_not_to_matter(tree: Path
             for moment in test["alert_rule_test"]:
                 found |= {name for alert in moment["exp_alerts"] for name in alert["exp_labels"]}
     follows = {"team", "targets", "method", "window"}  # from what it is about
-    assert found - {*ABOUT, *follows, "severity", "slo_tier"} == set()
+    assert found - {*ABOUT, *follows, "severity", "slo_tier", "escalated_from"} == set()
 
 
 def test_secrets_are_found_from_where_alertmanager_is_started(
