@@ -23,6 +23,8 @@ from exporters.expose import Family, render, series
 __all__ = ["LATENCY_EDGES", "fleet"]
 
 FEATURES: Final = 10
+FAILING: Final = 100
+"""One model of so many fails enough of its requests for alerts, each of which looks up its text."""
 LATENCY_EDGES: Final = (
     *("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5"),
     *("1.0", "2.5", "5.0", "10.0", "+Inf"),
@@ -56,7 +58,7 @@ def counters(spec: Spec) -> Iterator[tuple[str, int]]:
     for index, model in enumerate(spec.models):
         who = f'model_name="{model.name}",model_version="{model.version}"'
         rate = 10 + index % 90
-        for status, each in (("success", rate), ("error", index % 3 == 0), ("rejected", 0)):
+        for status, each in (("success", rate), ("error", index % FAILING == 0), ("rejected", 0)):
             yield f'{requests}{{{who},status="{status}"}} ', int(each)
         for place, edge in enumerate(LATENCY_EDGES):
             yield f'{buckets}{{{who},le="{edge}"}} ', rate * min(place, 8) // 8

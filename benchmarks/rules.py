@@ -374,29 +374,37 @@ def _others(model: Model, who: str, spec: Spec) -> Iterator[dict[str, Any]]:
 
 
 def _slices(spec: Spec, start: int, end: int) -> Iterator[bytes]:
-    """Bodies of an hour each, oldest first."""
-    series = [
-        b"".join(
-            _field(1, _field(1, name.encode()) + _field(2, value.encode()))
-            for name, value in sorted(
-                {
-                    "__name__": str(rule),
-                    "model_name": model.name,
-                    "model_version": model.version,
-                    "objective": objective.name,
-                }.items()
+    """Bodies of an hour each, oldest first: some events, none of them bad."""
+    both = {
+        rule: [
+            b"".join(
+                _field(1, _field(1, name.encode()) + _field(2, value.encode()))
+                for name, value in (
+                    ("__name__", str(rule)),
+                    ("model_name", model.name),
+                    ("model_version", model.version),
+                    ("objective", objective.name),
+                )
             )
-        )
+            for model in spec.models
+            for objective in objectives(model)
+        ]
         for rule in (EVENTS_COUNTED, BAD_COUNTED)
-        for model in spec.models
-        for objective in objectives(model)
-    ]
+    }
     for hour in range(start, end, 3600):
-        samples = b"".join(
-            _field(2, b"\x09" + struct.pack("<d", float(at % 7919)) + b"\x10" + _varint(at * 1000))
-            for at in range(hour, min(hour + 3600, end), 300)
-        )
-        yield _uncompressed(b"".join(_field(1, labels + samples) for labels in series))
+        body = []
+        for rule, series in both.items():
+            bad = rule is BAD_COUNTED
+            samples = b"".join(
+                _field(2, _sample(at, 0 if bad else at % 7919))
+                for at in range(hour, min(hour + 3600, end), 300)
+            )
+            body += [_field(1, labels + samples) for labels in series]
+        yield _uncompressed(b"".join(body))
+
+
+def _sample(seconds: int, value: float) -> bytes:
+    return b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(seconds * 1000)
 
 
 def _field(number: int, content: bytes) -> bytes:
