@@ -7,6 +7,7 @@ from typing import Final, get_args
 
 from contract.alerts import (
     ALERTS,
+    LEAST_BUSINESS,
     LEAST_EXPECTED,
     MIN_REQUESTS,
     NEAR_BREACH,
@@ -65,6 +66,10 @@ CONDITIONS: Final = {
         f"above the threshold, {_ENOUGH}."
         for quantile in ("P50", "P90", "P95", "P99", "P999")
     },
+    "SlowRequests": "The share of the requests of the last 5 minutes that took longer than a "
+    "promise of `slo.latency` allows (`objective`) is above the threshold, "
+    f"{_ENOUGH}. By default that is ten times the share that the promise lets be slow, but at most "
+    "halfway from that share to all of them.",
     "ModelNotLoaded": "The last probe of the model's upstream found it not ready.",
     "TrafficVanished": "There was no request in the last 5 minutes, and more than the threshold "
     "are usual in 5 minutes: at this time yesterday, and in some hour of the last "
@@ -102,6 +107,9 @@ CONDITIONS: Final = {
     },
     "PredictionDrift": "The drift score of the model's predictions is above the threshold and "
     "above its noise floor, and the window holds at least `models[].drift.min_samples` of them.",
+    "MultivariateDrift": "A classifier tells the rows of `drift.multivariate.window` from the "
+    "reference's with an AUC above the threshold, and permutations say that it is not by chance "
+    "(p-value of at most 1%).",
     "ConceptDrift": "The labels that came, for what the model predicted, are distributed otherwise "
     "than in its reference profile, by more than chance.",
     "DataQuality": "The share of a feature's values that fail a check (`objective`: missing, "
@@ -118,6 +126,8 @@ CONDITIONS: Final = {
     "threshold got labels.",
     "LabelsLate": "Over the longest of `performance.windows`, the median time from a prediction to "
     "its label is above the threshold.",
+    "BusinessRatioLow": "A ratio of `models[].business` (`objective`) over the last hour is below "
+    f"its `min`, and there were at least {LEAST_BUSINESS} events below the line.",
     "GpuLost": "A GPU that the exporter has seen no longer answers, or is no longer listed by the "
     "driver.",
     "GpusMissing": "The exporter has seen fewer GPUs since it started than `gpu.expected` says the "

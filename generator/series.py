@@ -123,6 +123,7 @@ _LATENCY_EDGES: Final = frozenset(
 
 _VERDICTS: Final = (
     recorded_quality.PREDICTION_DRIFT_DETECTED,
+    recorded_quality.MULTIVARIATE_DRIFT,
     recorded_quality.CONCEPT_DRIFT,
     recorded_quality.DATA_FAILED,
     recorded_quality.FEATURE_STALE,

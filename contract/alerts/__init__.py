@@ -14,7 +14,7 @@ from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
 from contract.alerts.escalation import Escalation, escalations, next_severity
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
-from contract.alerts.quality import QUALITY_ALERTS
+from contract.alerts.quality import LEAST_BUSINESS, QUALITY_ALERTS
 from contract.alerts.serving import LEAST_EXPECTED, NEAR_BREACH, SERVING_ALERTS
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
@@ -22,6 +22,7 @@ from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
 
 __all__ = [
     "ALERTS",
+    "LEAST_BUSINESS",
     "LEAST_EXPECTED",
     "MIN_REQUESTS",
     "NEARLY_FULL",

@@ -6,6 +6,7 @@ from typing import Final
 
 from contract.alerts.alert import Alert, Promised, of_model
 from contract.quantity import Duration
+from contract.slo import objectives
 from contract.spec import QUANTILES, Model, Severity
 
 __all__ = ["DRIFT_ALERTS", "MIN_REQUESTS", "REQUEST_ALERTS"]
@@ -21,6 +22,17 @@ def _latency(quantile: float) -> Promised:
         return {"": min(found).seconds} if found else {}
 
     return promised
+
+
+def _slow(model: Model, _: Severity) -> dict[str, float]:
+    """Of each promise on latency ten times what may be slow, at most halfway from that to all."""
+    settings = model.alerts.get("SlowRequests")
+    chosen = None if settings is None else settings.threshold
+    return {
+        one.name: min(10 * one.budget, (1 + one.budget) / 2) if chosen is None else chosen
+        for one in objectives(model)
+        if one.kind == "latency"
+    }
 
 
 def _with_profile(promised: Promised) -> Promised:
@@ -69,6 +81,19 @@ REQUEST_ALERTS: Final = (
             "models[].slo.latency",
         )
         for quantile, name in QUANTILES.items()
+    ),
+    Alert(
+        "SlowRequests",
+        ("warning",),
+        Duration.parse("5m"),
+        "{model}: {value} of its requests break {objective}",
+        "Over the last 5 minutes, {value} of the requests to {model} took longer than "
+        "{objective} allows; the limit is {threshold}.",
+        _slow,
+        "percent",
+        "models[].alerts.SlowRequests.threshold",
+        asked=True,
+        never_from=1.0,
     ),
 )
 

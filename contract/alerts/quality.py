@@ -9,7 +9,10 @@ from contract.quantity import Duration
 from contract.spec import Model, Promise, Severity
 from contract.spec.performance import ESTIMATED_METRICS, LOWER_IS_BETTER, METRICS_OF_TASK
 
-__all__ = ["QUALITY_ALERTS"]
+__all__ = ["LEAST_BUSINESS", "QUALITY_ALERTS"]
+
+LEAST_BUSINESS: Final = 100
+"""Events below the line in an hour under which no business ratio is judged."""
 
 
 def _with_profile(promised: Promised) -> Promised:
@@ -19,6 +22,13 @@ def _with_profile(promised: Promised) -> Promised:
 
 def _drift(model: Model, severity: Severity) -> dict[str, float]:
     return {"": model.drift.critical if severity == "critical" else model.drift.warning}
+
+
+def _multivariate(model: Model, severity: Severity) -> dict[str, float]:
+    settings = model.drift.multivariate
+    if settings is None:
+        return {}
+    return {"": settings.critical if severity == "critical" else settings.warning}
 
 
 def _quality(model: Model, _: Severity) -> dict[str, float]:
@@ -71,6 +81,11 @@ def _of_labels(name: str, default: float) -> Promised:
     return promised
 
 
+def _business(model: Model, _: Severity) -> dict[str, float]:
+    # Nothing is below 0.
+    return {ratio.name: ratio.min for ratio in model.business if ratio.min}
+
+
 QUALITY_ALERTS: Final = (
     Alert(
         "PredictionDrift",
@@ -82,6 +97,18 @@ QUALITY_ALERTS: Final = (
         _with_profile(_drift),
         "number",
         "models[].drift",
+    ),
+    Alert(
+        "MultivariateDrift",
+        ("warning", "critical"),
+        Duration.parse("15m"),
+        "{model}: its features together have drifted, AUC {value}",
+        "Rows that {model} gets can be told from those of its reference with an AUC of {value} "
+        "(0.5 is not at all), threshold {threshold}, and not by chance. No feature needs to have "
+        "drifted by itself.",
+        _with_profile(_multivariate),
+        "number",
+        "models[].drift.multivariate",
     ),
     Alert(
         "ConceptDrift",
@@ -162,5 +189,15 @@ QUALITY_ALERTS: Final = (
         "duration",
         "models[].alerts.LabelsLate.threshold",
         asked=True,
+    ),
+    Alert(
+        "BusinessRatioLow",
+        ("warning",),
+        Duration.parse("15m"),
+        "{model}: {objective} is only {value}",
+        "Over the last hour, {objective} of {model} was {value}; at least {threshold} is expected.",
+        _business,
+        "percent",
+        "models[].business",
     ),
 )

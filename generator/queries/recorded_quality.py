@@ -21,6 +21,7 @@ __all__ = [
     "FEATURE_STALE",
     "LABEL_COVERAGE",
     "LABEL_DELAY",
+    "MULTIVARIATE_DRIFT",
     "PREDICTION_DRIFT",
     "PREDICTION_DRIFT_DETECTED",
     "QUALITY_RECORDED",
@@ -68,6 +69,16 @@ PREDICTION_DRIFT_DETECTED: Final = Recorded(
     help="1 where predictions have drifted; absent where not.",
     group=_QUALITY,
     expression=lambda _: _verdict("prediction", "severity"),
+)
+MULTIVARIATE_DRIFT: Final = Recorded(
+    name="model:ml_multivariate_drift_score:detected",
+    labels=MODEL,
+    help="How well rows can be told from the reference's (AUC), where that is drift.",
+    group=_QUALITY,
+    expression=lambda _: (
+        f'max {_by()} (\n  {catalog.MULTIVARIATE_SCORE}{{method="auc"}}\n'
+        f"  and on ({', '.join(MODEL)}) {catalog.MULTIVARIATE_DETECTED} == 1\n)"
+    ),
 )
 CONCEPT_DRIFT: Final = Recorded(
     name="model:ml_concept_drift_detected",
@@ -130,6 +141,7 @@ LABEL_DELAY: Final = Recorded(
 QUALITY_RECORDED: Final = (
     PREDICTION_DRIFT,
     PREDICTION_DRIFT_DETECTED,
+    MULTIVARIATE_DRIFT,
     CONCEPT_DRIFT,
     DATA_FAILED,
     FEATURE_STALE,

@@ -102,6 +102,56 @@ def test_each_metric_of_performance_that_is_promised_is_held_to_the_stricter_pro
     assert bounds == {"auc": 0.94, "brier": 0.2, "accuracy": 0.85}
 
 
+def test_rows_are_watched_where_they_are_kept(tmp_path: Path) -> None:
+    write_profile(build_profile({"x": [1.0]}, model_name="a"), tmp_path / "a.json")
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    rows = "drift: {multivariate: {data: a.csv, warning: 0.65}}"
+    assert {
+        key: value
+        for key, value in found(tmp_path, with_model(f"profile: a.json, {rows}")).items()
+        if key[0] == "MultivariateDrift"
+    } == {
+        ("MultivariateDrift", "warning"): (0.65, "15m"),
+        ("MultivariateDrift", "critical"): (0.75, "15m"),
+    }
+
+
+def by_objective(folder: Path, alert: str, keys: str) -> dict[str, float]:
+    spec = read(folder, with_model(keys))
+    return {one.objective: round(one.value, 9) for one in thresholds(spec) if one.alert == alert}
+
+
+def test_a_business_ratio_is_watched_where_something_is_expected_of_it(tmp_path: Path) -> None:
+    ratios = ", ".join(
+        f"{{name: {name}, numerator: click, denominator: view{least}}}"
+        for name, least in {"ctr": ", min: 5%", "any": "", "none": ", min: 0%"}.items()
+    )
+    assert by_objective(tmp_path, "BusinessRatioLow", f"business: [{ratios}]") == {"ctr": 0.05}
+
+
+PAIRS = (
+    "slo: {latency: [{threshold: 50ms, target: 50%}, {threshold: 1s, target: 95%},"
+    " {threshold: 2s, target: 99.9%}]}"
+)
+
+
+def test_ten_times_as_many_slow_requests_as_promised_are_too_many_but_never_all(
+    tmp_path: Path,
+) -> None:
+    assert by_objective(tmp_path, "SlowRequests", f"{PAIRS}, alerts: {{SlowRequests: on}}") == {
+        "latency_50ms": 0.75,
+        "latency_1s": 0.5,
+        "latency_2s": 0.01,
+    }
+
+
+def test_a_model_says_for_all_its_promises_how_many_slow_requests_are_too_many(
+    tmp_path: Path,
+) -> None:
+    alerts = "alerts: {SlowRequests: {threshold: 20%}}"
+    assert set(by_objective(tmp_path, "SlowRequests", f"{PAIRS}, {alerts}").values()) == {0.2}
+
+
 CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {
     "off": ("TargetDown: off, HighErrorRatio: off, HighLatencyP99: off", {}),
     "a threshold": (

@@ -12,6 +12,7 @@ import yaml
 
 from contract.alerts import (
     ALERTS,
+    LEAST_BUSINESS,
     MIN_REQUESTS,
     NEARLY_FULL,
     escalations,
@@ -277,6 +278,8 @@ EVERY_ALERT = f"""\
     max_age: 90d
     artifact: {{path: m.bin, sha256: {"a" * 64}}}
     performance: {{accuracy: {{min: 90%}}, brier: {{max: 0.2}}}}
+    drift: {{multivariate: {{data: rows.csv}}}}
+    business: [{{name: ctr, numerator: click, denominator: impression, min: 5%}}]
     alerts: {{{ASKED}, HighErrorRatio: {{severity: warning, escalate_after: 1h}}}}
 """
 """A model that has every alert but some on latency, which are all alike."""
@@ -318,13 +321,15 @@ def flip_the_comparison(rule: dict[str, Any]) -> bool:
 
 
 def drop_the_guard(rule: dict[str, Any]) -> bool:
-    rule["expr"], guard, _ = rule["expr"].partition("\nand on (model_name, model_version)\n")
-    return bool(guard)
+    old = rule["expr"]
+    guard = AND if rule["alert"] == "BusinessRatioLow" else AND.replace(", objective", "")
+    rule["expr"] = old.partition(guard)[0]
+    return bool(rule["expr"] != old)
 
 
 def lower_the_guard(rule: dict[str, Any]) -> bool:
     old = rule["expr"]
-    rule["expr"] = old.replace(f">= {MIN_REQUESTS}", ">= 1")
+    rule["expr"] = re.sub(f">= ({MIN_REQUESTS}|{LEAST_BUSINESS})$", ">= 1", old)
     return bool(rule["expr"] != old)
 
 
@@ -484,7 +489,8 @@ def passes(folder: Path, recording: str, alerts: str, test: str) -> bool:
 def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
     """By alert."""
     folder = tmp_path_factory.mktemp("proofs")
-    shutil.copy(ROOT / "tests/generator/everything/profile.json", folder)
+    for name in ("profile.json", "rows.csv"):
+        shutil.copy(ROOT / "tests/generator/everything" / name, folder)
     files = render(spec_of(folder, EVERY_ALERT), ["prometheus"])
     names = ("recording.yml", "alerts.yml")
     rules = RuleFiles({name: files[f"{RULES}/{name}"] for name in names})

@@ -7,7 +7,8 @@ from typing import Final
 
 from contract.spec import QUANTILES
 from generator.queries import recorded
-from generator.queries.alerting.promise import Promise, above, compare
+from generator.queries.alerting.promise import Promise, above, compare, enough
+from generator.queries.slo import RATIOS
 
 __all__ = ["DRIFT_EXPRESSIONS", "REQUEST_EXPRESSIONS"]
 
@@ -28,6 +29,10 @@ REQUEST_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
         f"HighLatency{name.upper()}": above(recorded.LATENCY_QUANTILES[name], guarded=True)
         for name in QUANTILES.values()
     },
+    # Only promises on latency have a threshold of it.
+    "SlowRequests": lambda promise: enough(
+        compare(str(RATIOS["5m"]), ">", promise, by="objective")
+    ),
 }
 """On requests and their latency, by name."""
 

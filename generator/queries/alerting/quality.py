@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from generator.queries import recorded_quality
+from contract.alerts import LEAST_BUSINESS
+from generator.queries import recorded_business, recorded_quality
 from generator.queries.alerting.promise import ON_MODEL, Promise, above, compare
 from generator.queries.recorded import Recorded
 
@@ -36,8 +37,17 @@ def _judged(series: Recorded) -> Callable[[Promise], str]:
     return expression
 
 
+def _business(promise: Promise) -> str:
+    low = compare(str(recorded_business.BUSINESS_RATIO), "<", promise, by="objective")
+    return (
+        f"{low}\nand on (model_name, model_version, objective)\n"
+        f"{recorded_business.BUSINESS_EVENTS} >= {LEAST_BUSINESS}"
+    )
+
+
 QUALITY_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "PredictionDrift": _predictions,
+    "MultivariateDrift": above(recorded_quality.MULTIVARIATE_DRIFT, guarded=False),
     "ConceptDrift": above(recorded_quality.CONCEPT_DRIFT, guarded=False),
     "DataQuality": lambda promise: compare(
         str(recorded_quality.DATA_FAILED), ">", promise, by="objective"
@@ -51,5 +61,6 @@ QUALITY_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "LabelsLate": lambda promise: compare(
         str(recorded_quality.LABEL_DELAY), ">", promise, by="window"
     ),
+    "BusinessRatioLow": _business,
 }
 """By name; the series carry model_name, model_version and team."""

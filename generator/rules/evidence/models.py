@@ -8,10 +8,12 @@ from typing import Final
 
 from contract import catalog
 from contract.alerts import MIN_REQUESTS, Threshold
+from contract.slo import objectives
 from contract.spec import QUANTILES, Model, Spec
 from generator.queries.recorded import MODEL_JOBS
 from generator.queries.windows import FIVE_MINUTES, window
 from generator.rules.evidence.evidence import Evidence, Timeline, selector
+from generator.rules.evidence.slo import promised
 
 __all__ = ["MODEL_EVIDENCE"]
 
@@ -83,6 +85,31 @@ def _latency(quantile: float) -> Callable[..., Evidence]:
         )
 
     return evidence
+
+
+def _slow(threshold: Threshold, model: Model, spec: Spec, times: Timeline) -> Evidence | None:
+    limit = threshold.value
+    objective = next(one for one in objectives(model) if one.name == threshold.objective)
+    total = max(10_000, math.ceil(100 / limit)) if limit else 10_000
+    above, below = math.floor(limit * total) + 1, max(math.ceil(limit * total) - 1, 0)
+
+    def requests(slow: int, of: int) -> dict[str, str]:
+        buckets = {objective.limit: (of - slow, of), "+Inf": (of, of)}
+        return {
+            **promised(objective, _identity(threshold), times),
+            **_requests(threshold, times, 0, of),
+            **{
+                selector(
+                    catalog.INFERENCE_LATENCY.bucket, **_identity(threshold), le=edge
+                ): times.counter(*both)
+                for edge, both in buckets.items()
+            },
+        }
+
+    silent = {"just below": requests(below, total)}
+    if few := _few(times, spec):
+        silent["only a few requests"] = requests(few, few)
+    return Evidence(firing=requests(above, total), value=above / total, silent=silent)
 
 
 def _target_down(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence:
@@ -167,6 +194,7 @@ MODEL_EVIDENCE: Final[dict[str, Callable[[Threshold, Model, Spec, Timeline], Evi
     "TargetDown": _target_down,
     "HighErrorRatio": _error_ratio,
     **{f"HighLatency{name.upper()}": _latency(quantile) for quantile, name in QUANTILES.items()},
+    "SlowRequests": _slow,
     "FeatureDrift": _feature_drift,
     "DriftShare": _drift_share,
     "DriftEvaluationStale": _drift_stale,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
 from contract import catalog
-from contract.alerts import Threshold
+from contract.alerts import LEAST_BUSINESS, Threshold
 from contract.catalog import Metric
 from contract.spec import Model, Spec
+from generator.queries.windows import HOUR, window
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 
 __all__ = ["QUALITY_EVIDENCE"]
@@ -41,6 +43,29 @@ def _predictions(threshold: Threshold, model: Model, _: Spec, times: Timeline) -
         silent={
             "just below": drift(limit * 0.99, 1),
             "within the noise": drift(limit * 1.01, 0),
+        },
+    )
+
+
+def _multivariate(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+    limit, identity = threshold.value, _identity(threshold)
+    # Three digits are shown; a fourth might be rounded otherwise here than by Prometheus.
+    above = math.ceil(min(limit * 1.01, (1 + limit) / 2) * 1000) / 1000
+
+    def drift(auc: float, detected: float, method: str = "auc") -> Inputs:
+        verdict = {**identity, "severity": threshold.severity}
+        return {
+            selector(catalog.MULTIVARIATE_SCORE, **identity, method=method): times.gauge(auc, 0.5),
+            selector(catalog.MULTIVARIATE_DETECTED, **verdict): times.gauge(detected, 0),
+        }
+
+    return Evidence(
+        firing=drift(above, 1),
+        value=above,
+        silent={
+            "just below": drift(limit * 0.99, 1),
+            "by chance": drift(above, 0),
+            "another method": drift(above, 1, "pca"),
         },
     )
 
@@ -137,10 +162,34 @@ def _labels(metric: Metric, worse: float) -> Callable[..., Evidence]:
     return evidence
 
 
+def _business(threshold: Threshold, model: Model, spec: Spec, _: Timeline) -> Evidence:
+    limit, times = threshold.value, Timeline.of(threshold.hold, spec, HOUR)
+    ratio = next(one for one in model.business if one.name == threshold.objective)
+    a_window = window(spec, HOUR).milliseconds / times.step.milliseconds
+
+    def events(share: float, of: float = 10_000) -> Inputs:
+        """`of` events below the line a step; at last they are as many above it."""
+        name = selector(catalog.BUSINESS_EVENTS, **_identity(threshold), event=ratio.numerator)
+        below = selector(catalog.BUSINESS_EVENTS, **_identity(threshold), event=ratio.denominator)
+        return {name: times.counter(share * of, of), below: times.counter(of, of)}
+
+    few = (LEAST_BUSINESS - 10) / (a_window + 1)
+    return Evidence(
+        firing=events(limit * 0.99),
+        value=limit * 0.99,
+        times=times,
+        silent={
+            "just enough": events(min(1.0, limit * 1.01)),
+            "only a few events": events(limit * 0.99, few),
+        },
+    )
+
+
 QUALITY_EVIDENCE: Final[
     dict[str, Callable[[Threshold, Model, Spec, Timeline], Evidence | None]]
 ] = {
     "PredictionDrift": _predictions,
+    "MultivariateDrift": _multivariate,
     "ConceptDrift": _concept,
     "DataQuality": _data,
     "FeatureStale": _stale,
@@ -150,5 +199,6 @@ QUALITY_EVIDENCE: Final[
     ),
     "LabelsMissing": _labels(catalog.LABEL_COVERAGE, 0.99),
     "LabelsLate": _labels(catalog.LABEL_DELAY_MEDIAN, 1.01),
+    "BusinessRatioLow": _business,
 }
 """By alert; None where no input can make it fire."""

@@ -17,7 +17,7 @@ from contract.slo import MIN_BAD_EVENTS, TIERS, Objective, Tier, objectives
 from contract.spec import Model, Spec
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 
-__all__ = ["SLO_EVALUATED", "SLO_EVIDENCE", "SLO_TIMELINES"]
+__all__ = ["SLO_EVALUATED", "SLO_EVIDENCE", "SLO_TIMELINES", "promised"]
 
 SLO_EVALUATED: Final = {
     "ErrorBudgetBurn1h": Duration.parse("1m"),
@@ -73,15 +73,6 @@ def _promised(
 ) -> dict[str, str]:
     """The objective of a model, and its threshold, as the drift collector exposes both."""
     labels = {"model_name": name, "model_version": threshold.model_version}
-    promise = selector(
-        catalog.SLO_OBJECTIVE,
-        **labels,
-        objective=objective.name,
-        kind=objective.kind,
-        limit=objective.limit,
-        period=str(objective.period),
-        source=objective.source,
-    )
     limit = selector(
         catalog.ALERT_THRESHOLD,
         **labels,
@@ -92,9 +83,23 @@ def _promised(
         objective=objective.name,
     )
     return {
-        promise: times.gauge(objective.target, objective.target),
+        **promised(objective, labels, times),
         limit: times.gauge(threshold.value, threshold.value),
     }
+
+
+def promised(objective: Objective, labels: Mapping[str, str], times: Timeline) -> dict[str, str]:
+    """The objective of a model, as the drift collector exposes it."""
+    promise = selector(
+        catalog.SLO_OBJECTIVE,
+        **labels,
+        objective=objective.name,
+        kind=objective.kind,
+        limit=objective.limit,
+        period=str(objective.period),
+        source=objective.source,
+    )
+    return {promise: times.gauge(objective.target, objective.target)}
 
 
 # Events that are counted: requests and labels
