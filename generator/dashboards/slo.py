@@ -151,7 +151,7 @@ def _budget() -> tuple[Tile, ...]:
             Query(budgets.of_objective(slo.REMAINING), "left"),
             unit=Unit.RATIO,
             decimals=1,
-            no_data="No events yet",
+            no_data="No events yet, or since less than 10 minutes",
             steps=LEFT,
             width=4,
         ),
@@ -172,7 +172,7 @@ def _budget() -> tuple[Tile, ...]:
             Query(budgets.objective(), "promised"),
             unit=Unit.RATIO,
             decimals=3,
-            no_data="No events yet",
+            no_data="No events yet, or since less than 10 minutes",
             width=8,
         ),
         stat(
@@ -181,7 +181,7 @@ def _budget() -> tuple[Tile, ...]:
             Query(budgets.of_objective(slo.EVENTS_OF_PERIOD), "all"),
             Query(budgets.of_objective(slo.BAD_OF_PERIOD), "bad"),
             unit=Unit.COUNT,
-            no_data="No events yet",
+            no_data="No events yet, or since less than 10 minutes",
             width=8,
         ),
         time_series(

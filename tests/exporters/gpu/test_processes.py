@@ -275,7 +275,10 @@ def test_containers_and_pods_are_read_from_the_control_group(
 
 def test_proc_tells_a_processs_parent_start_and_command() -> None:
     with process("an argument") as child:
-        found = eventually(lambda: read_process(child.pid))
+        # Between its exec and its start a process has no command line yet.
+        eventually(lambda: (now := read_process(child.pid)) and now.command)
+        found = read_process(child.pid)
+        assert found is not None
         assert found.parent == os.getpid()
         assert found.command.endswith("an argument")
         own = read_process(os.getpid())
