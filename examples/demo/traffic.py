@@ -36,6 +36,7 @@ log = logs.logger()
 
 REPORT_INTERVAL: Final = 60.0
 FAULTS_INTERVAL: Final = 1.0
+BUSINESS_INTERVAL: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
 MAX_IN_FLIGHT: Final = 200
 BACKOFF_FIRST: Final = 0.5
@@ -47,12 +48,16 @@ class Traffic:
 
     `counts`: answered, failed (an answer, but no prediction), unreachable (no answer), skipped
     (not sent: the server is down, or too many wait for it), labelled.
+
+    Who is told that a tumour is malignant gets a biopsy, and its result is the label: business
+    events `biopsy` and `biopsy_confirmed`, which models.yaml makes a ratio of.
     """
 
     def __init__(
         self,
         *,
         client: httpx.AsyncClient,
+        sidecar: httpx.AsyncClient,
         monitor: Monitor,
         rate: float,
         label_delay: float,
@@ -62,6 +67,7 @@ class Traffic:
 
         Args:
             client: for requests and for asking which feature to shift.
+            sidecar: takes the business events; its base address is the sidecar.
             monitor: takes the labels.
             rate: requests a second, over all models together.
             label_delay: seconds from an answer until its label is sent.
@@ -69,7 +75,9 @@ class Traffic:
         """
         self.counts: Counter[str] = Counter()
         self._client = client
+        self._sidecar = sidecar
         self._monitor = monitor
+        self._events: Counter[tuple[str, str]] = Counter()
         self._interval = 1.0 / rate
         self._label_delay = label_delay
         self._random = random.Random(seed)
@@ -86,6 +94,7 @@ class Traffic:
         end = float("inf") if duration is None else loop.time() + duration
         background = [asyncio.create_task(self._follow_faults())]
         background.append(asyncio.create_task(self._report()))
+        background.append(asyncio.create_task(self._tell_business()))
         due = loop.time()
         for dataset in itertools.cycle(self._datasets):
             if due >= end or await _is_set(stop, due - loop.time()):
@@ -99,6 +108,7 @@ class Traffic:
         for task in [*background, *self._tasks]:
             task.cancel()
         await asyncio.gather(*background, *self._tasks, return_exceptions=True)
+        await self._send_events()
 
     def _tick(self, dataset: Dataset) -> None:
         now = asyncio.get_running_loop().time()
@@ -138,9 +148,33 @@ class Traffic:
             return
         self.counts["answered"] += 1
         await asyncio.sleep(self._label_delay)
-        prediction_id = answer.json()["prediction_id"]
+        answered = answer.json()
+        prediction_id = answered["prediction_id"]
         self._monitor.label(model_name=model, prediction_id=prediction_id, actual=label)
         self.counts["labelled"] += 1
+        if answered["prediction"] == "malignant":
+            self._events[model, "biopsy"] += 1
+            self._events[model, "biopsy_confirmed"] += label == "malignant"
+
+    async def _tell_business(self) -> None:
+        while True:
+            await asyncio.sleep(BUSINESS_INTERVAL)
+            await self._send_events()
+
+    async def _send_events(self) -> None:
+        """Send the events so far; keep them while the sidecar is away."""
+        sent = self._events.copy()
+        events = [
+            {"model_name": model, "event": event, "count": count}
+            for (model, event), count in sent.items()
+            if count
+        ]
+        if not events:
+            return
+        with contextlib.suppress(httpx.TransportError):
+            answer = await self._sidecar.post("/v1/business", json=events)
+            if answer.status_code < 500:
+                self._events -= sent
 
     def _note_unreachable(self, error: httpx.TransportError) -> None:
         self.counts["unreachable"] += 1
@@ -215,11 +249,17 @@ async def _run(options: argparse.Namespace, monitor: Monitor) -> Counter[str]:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     limits = httpx.Limits(max_connections=MAX_IN_FLIGHT + 1)
-    async with httpx.AsyncClient(
-        base_url=options.server, timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False
-    ) as client:
+    async with (
+        httpx.AsyncClient(
+            base_url=options.server, timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False
+        ) as client,
+        httpx.AsyncClient(
+            base_url=options.sidecar, timeout=REQUEST_TIMEOUT, trust_env=False
+        ) as sidecar,
+    ):
         traffic = Traffic(
             client=client,
+            sidecar=sidecar,
             monitor=monitor,
             rate=options.rate,
             label_delay=options.label_delay,

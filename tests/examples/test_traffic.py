@@ -28,13 +28,22 @@ async def drive(
     monitor: Monitor,
     until: Callable[[Traffic], bool],
     *,
+    sidecar: str = "http://127.0.0.1:9",
     rate: float = 50.0,
     seed: int = 1,
 ) -> Traffic:
     """Run traffic until a condition holds."""
-    async with httpx.AsyncClient(base_url=server, trust_env=False) as client:
+    async with (
+        httpx.AsyncClient(base_url=server, trust_env=False) as client,
+        httpx.AsyncClient(base_url=sidecar, trust_env=False) as told,
+    ):
         traffic = Traffic(
-            client=client, monitor=monitor, rate=rate, label_delay=LABEL_DELAY, seed=seed
+            client=client,
+            sidecar=told,
+            monitor=monitor,
+            rate=rate,
+            label_delay=LABEL_DELAY,
+            seed=seed,
         )
         stop = asyncio.Event()
         running = asyncio.create_task(traffic.run(stop))
@@ -68,6 +77,25 @@ def test_every_model_gets_held_out_rows_and_then_their_true_labels(
         assert label["actual"] == known[event["model_name"]][tuple(event["features"].values())]
         assert label["timestamp"] >= event["timestamp"] + LABEL_DELAY
     assert set(Counter(label["model_name"] for label in sidecar.labels)) == set(DATASETS)
+
+
+def test_a_prediction_of_a_tumour_leads_to_a_biopsy_that_the_label_confirms_or_not(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    asyncio.run(drive(server, monitor, lambda it: it.counts["labelled"] >= 60, sidecar=sidecar.url))
+    assert monitor.flush(PATIENCE)
+    actual = {label["prediction_id"]: label["actual"] for label in sidecar.labels}
+    told = [
+        actual[event["prediction_id"]]
+        for event in sidecar.predictions
+        if event["prediction"] == "malignant" and event["prediction_id"] in actual
+    ]
+    events: Counter[str] = Counter()
+    for event in sidecar.business:
+        assert event["model_name"] == "breast-cancer"
+        events[event["event"]] += event["count"]
+    assert events == {"biopsy": len(told), "biopsy_confirmed": told.count("malignant")}
+    assert told
 
 
 def test_the_shift_switch_moves_one_feature(
@@ -125,8 +153,9 @@ def test_a_server_that_is_down_is_said_once_and_found_again(
 
 def test_one_seed_gives_one_sequence_of_rows() -> None:
     def draw(seed: int) -> list[tuple[dict[str, float], Label]]:
+        nobody = httpx.AsyncClient()
         traffic = Traffic(
-            client=httpx.AsyncClient(), monitor=Monitor(), rate=1, label_delay=1, seed=seed
+            client=nobody, sidecar=nobody, monitor=Monitor(), rate=1, label_delay=1, seed=seed
         )
         return [traffic.draw(read_dataset(name)) for name in DATASETS * 10]
 

@@ -45,6 +45,10 @@ class Recorder:
     def labels(self) -> list[dict[str, Any]]:
         return self._events("/v1/labels")
 
+    @property
+    def business(self) -> list[dict[str, Any]]:
+        return self._events("/v1/business")
+
     def _events(self, path: str) -> list[dict[str, Any]]:
         with self.changed:
             return [event for to, batch in self.batches if to == path for event in batch]
