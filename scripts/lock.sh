@@ -14,4 +14,4 @@ compile() {
 run=(--extra stack --extra demo --extra fast --extra parquet --extra postgres --extra preview)
 compile "${run[@]}" --output-file requirements.txt "$@"
 # The run lock constrains the other, so tests run against what runs.
-compile "${run[@]}" --extra fast --extra dev --constraint requirements.txt --output-file requirements-dev.txt "$@"
+compile "${run[@]}" --extra dev --extra kubernetes --extra mlflow --constraint requirements.txt --output-file requirements-dev.txt "$@"
