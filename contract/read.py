@@ -23,8 +23,8 @@ from contract.quantity import Duration, parse_ratio
 from contract.retention import check_retention
 from contract.serving import check_serving
 from contract.slo import check_slo
-from contract.spec import Alerts, AlertSettings, Drift, Spec, resolve
-from contract.spec.performance import METRICS_OF_TASK
+from contract.spec import Alerts, AlertSettings, Drift, Model, Performance, Spec, resolve
+from contract.spec.performance import FROM_TRAINING, METRICS_OF_TASK
 
 __all__ = ["read_spec"]
 
@@ -49,6 +49,7 @@ def read_spec(
     spec = None
     if written is not None and not document.problems:
         _check_alerts(written, document)
+        _check_states(written, document)
         _check_ages(written, document)
         _check_drift(written, document)
         check_slo(written, document)
@@ -229,6 +230,13 @@ _UNITS: Final[dict[Display, Callable[[Any], object]]] = {
 }
 
 
+def _check_states(spec: Spec, document: Document) -> None:
+    if all(model.state == "retired" for model in spec.models):
+        document.problem(
+            ("models",), "are all retired, so nothing is watched", "make one of them live"
+        )
+
+
 def _check_ages(spec: Spec, document: Document) -> None:
     for index, model in enumerate(spec.models):
         if model.max_age is not None and model.trained_at is None:
@@ -272,6 +280,7 @@ def _check_performance(spec: Spec, document: Document) -> None:
     """What a model promises is a metric of its task; what `defaults:` promises may be of others."""
     for index, model in enumerate(spec.models):
         known = METRICS_OF_TASK[model.task]
+        _check_baselines(index, model, spec.defaults.performance, document)
         for metric, _ in model.performance.promises():
             if metric not in known:
                 document.problem(
@@ -280,6 +289,24 @@ def _check_performance(spec: Spec, document: Document) -> None:
                     f"write one of {', '.join(known)}",
                     at_key=True,
                 )
+
+
+def _check_baselines(index: int, model: Model, defaults: Performance, document: Document) -> None:
+    """What comes from training was measured in training; of a retired version nothing is held."""
+    for metric, promise in model.performance.over(defaults).promises():
+        missing = promise.written_baseline == FROM_TRAINING and metric not in model.training.metrics
+        if not missing or metric not in METRICS_OF_TASK[model.task] or model.state == "retired":
+            continue
+        who, hint = f"{model.name} {model.version}", f"add training: {{metrics: {{{metric}: 0.9}}}}"
+        if near := difflib.get_close_matches(metric, model.training.metrics, n=1):
+            hint = f"name it {metric}: training.metrics has {near[0]}"
+        if metric in model.performance.model_fields_set:
+            path: KeyPath = ("models", index, "performance", metric, "baseline")
+            message = f"is not in training.metrics of {who}"
+        else:
+            path = ("models", index, "training", "metrics")
+            message = f"lack {metric}, from which defaults.performance takes the baseline of {who}"
+        document.problem(path, message, hint)
 
 
 def _check_metrics(spec: Spec, document: Document) -> None:
@@ -343,7 +370,7 @@ def _check_teams(spec: Spec, document: Document) -> None:
 
 
 def _check_maintenance(spec: Spec, document: Document) -> None:
-    known = {model.name for model in spec.models}
+    known = {model.name for model in spec.versions}
     for index, maintenance in enumerate(spec.maintenance):
         for place, name in enumerate(maintenance.models):
             if name not in known:

@@ -21,16 +21,18 @@ def check_retention(written: Spec, spec: Spec, document: Document) -> None:
 
     It stands where the file says the one or the other; `written` is the file as it was written.
     """
+    if not spec.models:  # which is a problem of its own
+        return
     retention, period = spec.stack.retention, longest_window(spec)
     if period <= retention:
         return
-    index, path = next(
-        (index, path)
-        for index, model in enumerate(spec.models)
+    model, path = next(
+        (model, path)
+        for model in spec.models
         for path, window in _windows(model)
         if window == period
     )
-    model = spec.models[index]
+    index = [own.key for own in written.models].index(model.key)
     place: KeyPath = ("models", index, *path)
     if "retention" in written.stack.model_fields_set:
         place = ("stack", "retention")

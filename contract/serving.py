@@ -19,7 +19,7 @@ def check_serving(spec: Spec, document: Document) -> None:
 
 
 def _check_proxies(spec: Spec, document: Document) -> None:
-    """A proxy needs an upstream, and forwards to one alone."""
+    """A proxy needs an upstream, and forwards to one alone; for what is retired there is none."""
     upstreams: dict[str, str] = {}
     for index, model in enumerate(spec.models):
         path, serving = ("models", index, "serving"), model.serving
@@ -30,7 +30,7 @@ def _check_proxies(spec: Spec, document: Document) -> None:
                 )
         if serving.paths and serving.upstream and serving.proxy is None:
             document.problem((*path, "paths"), "needs a proxy", "add proxy: 127.0.0.1:9105")
-        if serving.proxy is None or serving.upstream is None:
+        if serving.proxy is None or serving.upstream is None or model.state == "retired":
             continue
         other = upstreams.setdefault(serving.proxy, serving.upstream)
         if other != serving.upstream:
@@ -63,18 +63,18 @@ def _check_runtimes(spec: Spec, document: Document) -> None:
 
 
 def _check_shared_targets(spec: Spec, document: Document) -> None:
-    """What two models on one server are called there tells them apart."""
-    served: dict[tuple[str, str, str], list[tuple[str, Model]]] = {}
+    """What two live models on one server are called there tells them apart.
+
+    A version that is not live may still say where it will be served: its targets are left out.
+    """
+    served: dict[str, list[Model]] = {}
     for index, model in enumerate(spec.models):
-        serving, runtime = model.serving, RUNTIMES[model.serving.runtime]
-        if runtime.name in (SIDECAR, "custom"):
+        runtime = RUNTIMES[model.serving.runtime]
+        if runtime.name in (SIDECAR, "custom") or model.state != "live":
             continue
-        called = (serving.model or model.name) if runtime.model_label else ""
-        for place, target in enumerate(serving.targets):
-            others = served.setdefault((runtime.name, target, called), [])
-            for version, other in others:
-                if serving.version and version and serving.version != version:
-                    continue
+        for place, target in enumerate(model.serving.targets):
+            others = served.setdefault(target, [])
+            if other := next((one for one in others if model.looks_like(one)), None):
                 document.problem(
                     ("models", index, "serving", "targets", place),
                     f"serves {other.name} {other.version} already, and nothing in the metrics of "
@@ -83,8 +83,7 @@ def _check_shared_targets(spec: Spec, document: Document) -> None:
                     if runtime.version_label
                     else "give this model another target",
                 )
-                break
-            others.append((serving.version or "", model))
+            others.append(model)
 
 
 def _misplaced(model: Model) -> Iterator[tuple[str, str]]:

@@ -106,7 +106,8 @@ def bucket(threshold: Duration) -> str:
 def objectives(model: Model) -> Iterator[Objective]:
     """All that is promised of a model, as far as there is something to count.
 
-    Only classifiers have an accuracy, and drift needs a reference profile.
+    Only classifiers have an accuracy, drift needs a reference profile, and predictions have to
+    keep coming only where the version is live.
     """
     slo = model.slo
     exact = model.serving.runtime == "sidecar"
@@ -122,7 +123,7 @@ def objectives(model: Model) -> Iterator[Objective]:
         yield Objective("accuracy", "accuracy", slo.accuracy, slo.window, exact=True)
     if slo.drift_free is not None and model.profile is not None:
         yield Objective("drift_free", "drift_free", slo.drift_free, slo.window)
-    if slo.freshness is not None:
+    if slo.freshness is not None and model.state == "live":
         fresh = slo.freshness
         yield Objective("freshness", "freshness", fresh.target, slo.window, str(fresh.within))
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from contract.quantity import ByteSize, Duration, HostPort, Ratio
 from contract.spec import Hours, Spec
+from contract.spec.performance import Drop
 from contract.spec.section import (
     BareSecretFile,
     ExistingFile,
@@ -96,6 +97,7 @@ _READ_BY: Final[dict[object, _Kind]] = {
 }
 _PLAIN: Final[dict[object, _Kind]] = {
     Duration: _Kind("duration", "5m"),
+    Drop: _Kind("number or percentage", "5%"),
     Hours: _Kind("hours", "22:00-07:00"),
     dt.datetime: _Kind("time", "2026-10-01"),
     str: _Kind("text", ""),

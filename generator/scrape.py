@@ -53,7 +53,7 @@ def _strangers(spec: Spec) -> dict[str, Any]:
     """Leave out models that no sidecar counts: it knows all of models.yaml and says 0 of them."""
     strangers = [
         ";".join(re.escape(part) for part in model.key)
-        for model in spec.models
+        for model in spec.versions
         if not model.serving.sidecars
     ]
     if not strangers:

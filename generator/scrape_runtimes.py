@@ -36,7 +36,11 @@ def runtime_scrapes(spec: Spec, *, sample_limit: int) -> list[dict[str, Any]]:
 
 
 def _jobs(runtime: Runtime, spec: Spec, *, sample_limit: int) -> Iterator[dict[str, Any]]:
-    models = [model for model in spec.models if model.serving.runtime == runtime.name]
+    models = [
+        model
+        for model in spec.models
+        if model.serving.runtime == runtime.name and model.serving.targets
+    ]
     groups = _sharing(models)
     # Two models of one's own server are told apart by their expressions: each has its own scrape.
     own = [group for group in groups if len(group) == 1 or runtime.name == "custom"]

@@ -56,6 +56,8 @@ def thresholds(spec: Spec) -> Iterator[Threshold]:
         for alert in _OF_MODELS:
             assert alert.promised is not None
             settings = model.alerts.get(alert.name)
+            if alert.live_only and model.state != "live":
+                continue
             if alert.asked if settings is None else not settings.enabled:
                 continue
             hold = settings.hold if settings and settings.hold else alert.hold

@@ -43,6 +43,9 @@ class Alert:
     asked: bool = False
     """Whether only models have it that name it in `alerts`: for what is unusual, but may well be
     nothing, nobody is told who did not ask."""
+    live_only: bool = False
+    """Whether only models have it that are live: what is merely registered needs no target and no
+    traffic, and need not be deployed."""
     never_from: float = math.inf
     """From this threshold on the alert could never fire: nothing is above it."""
     never_to: float = -math.inf

@@ -55,6 +55,7 @@ REQUEST_ALERTS: Final = (
         lambda _, __: {"": 1.0},
         "none",
         "models[].serving.targets",
+        live_only=True,
     ),
     Alert(
         "HighErrorRatio",

@@ -43,6 +43,7 @@ SERVING_ALERTS: Final = (
         _probed,
         "none",
         "models[].serving.upstream",
+        live_only=True,
     ),
     Alert(
         "TrafficVanished",
@@ -54,6 +55,7 @@ SERVING_ALERTS: Final = (
         of_model("TrafficVanished", 10.0),
         "number",
         "models[].alerts.TrafficVanished.threshold",
+        live_only=True,
     ),
     Alert(
         "ThroughputDrop",
@@ -66,6 +68,7 @@ SERVING_ALERTS: Final = (
         "percent",
         "models[].alerts.ThroughputDrop.threshold",
         asked=True,
+        live_only=True,
         never_to=0.0,
     ),
     Alert(
@@ -126,6 +129,7 @@ SERVING_ALERTS: Final = (
         _max_age,
         "duration",
         "models[].max_age",
+        live_only=True,
     ),
     Alert(
         "ArtifactChanged",
@@ -137,5 +141,6 @@ SERVING_ALERTS: Final = (
         _artifact,
         "none",
         "models[].artifact",
+        live_only=True,
     ),
 )

@@ -16,13 +16,16 @@ from contract.spec.alerting import (
 )
 from contract.spec.hours import WEEKDAYS, Hours, Maintenance, QuietHours
 from contract.spec.model import (
+    STATES,
     Artifact,
     BusinessRatio,
     CustomMetric,
     FeatureRange,
     Model,
     ModelGpu,
+    State,
     Task,
+    Training,
 )
 from contract.spec.performance import DataQuality, Performance, Promise
 from contract.spec.promises import QUANTILES, Drift, Freshness, Latency, Slo
@@ -38,6 +41,7 @@ __all__ = [
     "GPU_ALERT_NAMES",
     "QUANTILES",
     "SEVERITIES",
+    "STATES",
     "WEEKDAYS",
     "AlertSettings",
     "Alerts",
@@ -71,7 +75,9 @@ __all__ = [
     "Slo",
     "Spec",
     "Stack",
+    "State",
     "Task",
     "Team",
+    "Training",
     "resolve",
 ]

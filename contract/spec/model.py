@@ -5,29 +5,37 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contract.quantity import Duration, Ratio, problem
+from contract.runtimes import RUNTIMES, SIDECAR
 from contract.spec.alerting import Alerts
-from contract.spec.performance import DataQuality, Performance
+from contract.spec.performance import DataQuality, Measured, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, ProfilePath, Section, Word, as_tuple
 from contract.spec.serving import Serving
 
 __all__ = [
     "MAX_CUSTOM_SERIES",
+    "STATES",
     "Artifact",
     "BusinessRatio",
     "CustomMetric",
     "FeatureRange",
     "Model",
     "ModelGpu",
+    "State",
     "Task",
+    "Training",
 ]
 
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
+
+State = Literal["retired", "registered", "live"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+"""In the order in which they matter: events that name no version are those of the last one."""
 
 
 def _quoted_version(value: object) -> object:
@@ -36,7 +44,7 @@ def _quoted_version(value: object) -> object:
     return value
 
 
-def _trained_at(value: object) -> object:
+def _moment(value: object) -> object:
     """A date or time as YAML leaves it: text. A date alone is its midnight, UTC."""
     if isinstance(value, dt.datetime):
         return value
@@ -198,6 +206,21 @@ class ModelGpu(Section):
         return next(name for name in type(self).model_fields if getattr(self, name))
 
 
+class Training(Section):
+    """What is known of how the version came to be; a new version brings its own."""
+
+    metrics: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=200)], Measured],
+        Field(examples=[{"auc": 0.991}]),
+    ] = {}
+    """What was measured on data that it was not trained on, by metric: the baselines of
+    `performance` that are `from_training`."""
+    source: Annotated[
+        str, Field(max_length=500, examples=["mlflow: fraud version 7, run 4f1a0c9e2b77"])
+    ] = ""
+    """Where it comes from: a run, an address, a commit; for information."""
+
+
 class Model(Section):
     """One version of one model."""
 
@@ -213,12 +236,21 @@ class Model(Section):
     """The model's version, in quotes, the label model_version."""
     task: Task
     """What it predicts, which decides what is counted of its predictions."""
+    state: State = "live"
+    """`live` serves; `registered` is known and counted, but does not have to serve, so that nobody
+    is told when it gets no traffic; `retired` is kept for its history, and nothing watches it."""
     framework: str = "unknown"
     """What it was made with; for information."""
     trained_at: Annotated[
-        dt.datetime | None, BeforeValidator(_trained_at, json_schema_input_type=str)
+        dt.datetime | None, BeforeValidator(_moment, json_schema_input_type=str)
     ] = None
     """When it was trained: a date, or a time with its zone."""
+    deployed_at: Annotated[
+        dt.datetime | None, BeforeValidator(_moment, json_schema_input_type=str)
+    ] = None
+    """When it last became live; `python -m generator models deploy` sets it."""
+    training: Training = Training()
+    """What was measured when it was trained."""
     max_age: Duration | None = None
     """How long after training it should be replaced: StaleModel fires then."""
     artifact: Artifact | None = None
@@ -258,3 +290,19 @@ class Model(Section):
     def key(self) -> tuple[str, str]:
         """What tells models apart: (name, version)."""
         return (self.name, self.version)
+
+    def looks_like(self, other: Model) -> bool:
+        """Whether the metrics of a server that serves both would not tell the two apart."""
+        runtime = RUNTIMES[self.serving.runtime]
+        if runtime.name == SIDECAR or other.serving.runtime != runtime.name:
+            return False
+        if runtime.name == "custom":
+            return self.serving.expressions == other.serving.expressions
+        if runtime.model_label and self._called != other._called:
+            return False
+        versions = self.serving.version, other.serving.version
+        return not all(versions) or versions[0] == versions[1]
+
+    @property
+    def _called(self) -> str:
+        return self.serving.model or self.name

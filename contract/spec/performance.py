@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal, Self
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from contract.quantity import Duration, Ratio, parse_ratio, problem
 from contract.spec.section import AT_LEAST_ONE, Section
@@ -13,11 +25,14 @@ from contract.spec.section import AT_LEAST_ONE, Section
 __all__ = [
     "CLASS_METRICS",
     "ESTIMATED_METRICS",
+    "FROM_TRAINING",
     "LOWER_IS_BETTER",
     "METRICS_OF_TASK",
     "REGRESSION_METRICS",
     "SCORE_METRICS",
     "DataQuality",
+    "Drop",
+    "Measured",
     "Performance",
     "Promise",
 ]
@@ -47,6 +62,9 @@ LOWER_IS_BETTER: Final = frozenset(
 )
 """Metrics of which less is better. Of bias it is the distance from 0 that counts."""
 
+OWN_UNITS: Final = frozenset({"log_loss", "mae", "rmse", "bias"})
+"""Metrics that are no shares, so that 5% of them is 5% of something else."""
+
 METRICS_OF_TASK: Final = {
     "binary_classification": (*CLASS_METRICS, *SCORE_METRICS),
     "multiclass_classification": AVERAGED_METRICS,
@@ -61,31 +79,105 @@ def _number(value: object) -> object:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-_Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | str)]
-_Positive = Annotated[
-    float, BeforeValidator(_number, json_schema_input_type=float | str), Field(ge=0)
+Measured = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | str)]
+"""A value of a metric: a number, or for a share a percentage."""
+
+FROM_TRAINING: Final = "from_training"
+
+
+def _baseline(value: object) -> object:
+    number = value if value == FROM_TRAINING else _number(value)
+    if number != FROM_TRAINING and not (isinstance(number, float) and math.isfinite(number)):
+        raise problem(f"is not a number: {value!r}", f"write 0.99, 99% or {FROM_TRAINING}")
+    return number
+
+
+_Baseline = Annotated[
+    float | Literal["from_training"],
+    BeforeValidator(_baseline, json_schema_input_type=float | str),
+    Field(examples=[FROM_TRAINING]),
 ]
+
+
+_PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%( of baseline)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """How much worse than its baseline a metric may be."""
+
+    amount: float
+    unit: Literal["", "%", "% of baseline"] = ""
+    """The metric's own, a share that was written as a percentage, or a share of the baseline."""
+
+    @classmethod
+    def parse(cls, value: object) -> Drop:
+        """Read `0.05`, `5%` or `5% of baseline`. Raises a validation error with a suggestion."""
+        if isinstance(value, Drop):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if 0 <= value < math.inf:
+                return cls(float(value))
+        elif isinstance(value, str) and (found := _PERCENT.fullmatch(value)):
+            return cls(round(float(found[1]) / 100, 12), "% of baseline" if found[2] else "%")
+        raise problem(f"is not how much: {value!r}", "write 0.05, 5% or 5% of baseline")
+
+    def below(self, baseline: float) -> float:
+        """The drop from this baseline, in the metric's own units."""
+        return self.amount * abs(baseline) if self.unit == "% of baseline" else self.amount
+
+    def __str__(self) -> str:
+        return f"{self.amount * 100:.10g}{self.unit}" if self.unit else f"{self.amount:g}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        percent = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%( of baseline)?$"}
+        return {"anyOf": [{"type": "number", "minimum": 0}, percent]}
 
 
 class Promise(Section):
     """What is promised of one metric of performance: numbers, or for shares percentages."""
 
-    baseline: _Number | None = None
-    """What it was when the model went into service."""
-    max_drop: _Positive | None = None
-    """How much worse than the baseline it may be, in the metric's own units."""
-    min: _Number | None = None
+    written_baseline: _Baseline | None = Field(
+        default=None, alias="baseline", examples=["from_training"]
+    )
+    """What it was when the model went into service: a number, or `from_training` for what
+    `training.metrics` says of the metric, so that each version brings its own."""
+    written_drop: Drop | None = Field(default=None, alias="max_drop", examples=["5%"])
+    """How much worse than the baseline it may be: in the metric's own units (for shares, 5% is
+    0.05), or as a share of the baseline: 5% of baseline."""
+    min: Measured | None = None
     """What it must at least be, whatever it was before."""
-    max: _Number | None = None
+    max: Measured | None = None
     """For errors and losses: what it must at most be."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.max_drop is not None and self.baseline is None:
+        if self.written_drop is not None and self.written_baseline is None:
             raise problem("has a max_drop from no baseline", "add baseline: what it was in tests")
-        if self.baseline is None and self.min is None and self.max is None:
+        if self.written_baseline is None and self.min is None and self.max is None:
             raise problem("promises nothing", "write min, max, or baseline with max_drop")
         return self
+
+    @property
+    def baseline(self) -> float | None:
+        """What it was; None also while it is still to be taken from training."""
+        return None if self.written_baseline == FROM_TRAINING else self.written_baseline
+
+    @property
+    def max_drop(self) -> float | None:
+        """How much worse than the baseline it may be, in the metric's own units."""
+        if self.written_drop is None or self.baseline is None:
+            return None
+        return self.written_drop.below(self.baseline)
 
 
 def _known_windows(value: object) -> object:
@@ -155,6 +247,26 @@ class Performance(Section):
             promise: Promise | None = getattr(self, metric)
             if promise is not None:
                 yield metric, promise
+
+    def over_training(self, metrics: Mapping[str, float]) -> Self:
+        """With each baseline `from_training` that `metrics` has a value for."""
+        update = {
+            metric: promise.model_copy(update={"written_baseline": metrics[metric]})
+            for metric, promise in self.promises()
+            if promise.written_baseline == FROM_TRAINING and metric in metrics
+        }
+        return self.model_copy(update=update) if update else self
+
+    @model_validator(mode="after")
+    def _drops_of_something(self) -> Self:
+        for metric, promise in self.promises():
+            drop = promise.written_drop
+            if metric in OWN_UNITS and drop is not None and drop.unit == "%":
+                raise problem(
+                    f"lets {metric} become worse by {drop}, and {metric} is no share",
+                    f"write max_drop: {drop} of baseline, or a number in its own units",
+                )
+        return self
 
     @model_validator(mode="after")
     def _bounds_that_bind(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from contract.quantity import Duration
 from contract.runtimes import SIDECAR
 from contract.spec.alerting import Alerts
 from contract.spec.hours import Maintenance
-from contract.spec.model import Model
+from contract.spec.model import STATES, Model
 from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
@@ -74,6 +75,7 @@ class Spec(Section):
     models: Annotated[tuple[Model, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
     """The models, one item for each version."""
 
+    _retired: tuple[Model, ...] = ()
     _root: Path = Path()
     _time_scale: float = 1.0
 
@@ -90,9 +92,17 @@ class Spec(Section):
         """By how much the durations that Prometheus sees are divided."""
         return self._time_scale
 
+    @property
+    def versions(self) -> tuple[Model, ...]:
+        """All models of the file, also those that are retired, by how much their state matters.
+
+        Of a name, the last one is what events mean that name no version.
+        """
+        return (*self._retired, *self.models)
+
     def model(self, name: str, version: str | None = None) -> Model | None:
-        """The model of that name and version; without a version, the last one in the file."""
-        found = [m for m in self.models if m.name == name and version in (None, m.version)]
+        """The model of that name and version; without a version, the last one of `versions`."""
+        found = [m for m in self.versions if m.name == name and version in (None, m.version)]
         return found[-1] if found else None
 
 
@@ -101,12 +111,18 @@ def resolve(
 ) -> Spec:
     """Lay models over `defaults:` over the built-in values.
 
+    `models` of what comes out are those that are watched, `registered` before `live`; what is
+    retired is in `versions` alone.
     `addresses` replaces addresses of `stack:` for one run; `root` is the folder that paths in the
     file start at; `time_scale` divides every duration that Prometheus sees.
     """
     stack = spec.stack.model_copy(update=_addresses(addresses or {}))
-    models = tuple(_resolve_model(model, spec.defaults, stack) for model in spec.models)
-    resolved = spec.model_copy(update={"stack": stack, "models": models})
+    found = [_resolve_model(model, spec.defaults, stack) for model in spec.models]
+    found.sort(key=lambda model: STATES.index(model.state))
+    watched = [model for model in found if model.state != "retired"]
+    watched = [_without_taken_targets(model, watched) for model in watched]
+    resolved = spec.model_copy(update={"stack": stack, "models": tuple(watched)})
+    resolved._retired = tuple(model for model in found if model.state == "retired")
     resolved._root, resolved._time_scale = root, time_scale
     return resolved
 
@@ -120,7 +136,9 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
             "team": model.team or defaults.team,
             "slo": model.slo.over(defaults.slo),
             "drift": model.drift.over(defaults.drift),
-            "performance": model.performance.over(defaults.performance),
+            "performance": model.performance.over(defaults.performance).over_training(
+                model.training.metrics
+            ),
             "data_quality": model.data_quality.over(defaults.data_quality),
             "max_age": model.max_age or defaults.max_age,
             "alerts": alerts,
@@ -137,6 +155,18 @@ def _resolve_serving(model: Model, stack: Stack) -> Serving:
     if serving.sidecars or not _needs_sidecar(model):
         return serving
     return serving.model_copy(update={"sidecars": (stack.sidecar,)})
+
+
+def _without_taken_targets(model: Model, others: Sequence[Model]) -> Model:
+    """Of a version that is not live, the targets where a server's metrics would name another."""
+    if model.state == "live":
+        return model
+    alike = [other for other in others if other.key != model.key and model.looks_like(other)]
+    taken = {target for other in alike for target in other.serving.targets}
+    if not taken.intersection(model.serving.targets):
+        return model
+    own = tuple(target for target in model.serving.targets if target not in taken)
+    return model.model_copy(update={"serving": model.serving.model_copy(update={"targets": own})})
 
 
 def _needs_sidecar(model: Model) -> bool:

@@ -36,10 +36,10 @@ def resolve_model(spec: Spec, name: str, version: str | None) -> Model:
     model = spec.model(name, version)
     if model is not None:
         return model
-    versions = [model.version for model in spec.models if model.name == name]
+    versions = [model.version for model in spec.versions if model.name == name]
     if versions:
         raise UnknownModelError(f"{name} has no version {version}; it has {', '.join(versions)}")
-    names = list(dict.fromkeys(model.name for model in spec.models))
+    names = list(dict.fromkeys(model.name for model in spec.versions))
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"models are: {', '.join(names)}"
     raise UnknownModelError(f"no model is called {name}; {hint}")

@@ -157,7 +157,8 @@ class _Sidecar:
 
 
 def _models(layouts: Sequence[Layout]) -> list[Model]:
-    return [layout.model for layout in layouts]
+    """The models whose files matter: those that are not retired."""
+    return [layout.model for layout in layouts if layout.model.state != "retired"]
 
 
 def _not_followed(started: Spec, now: Spec) -> list[str]:
@@ -228,7 +229,7 @@ def _read_token(spec: Spec) -> str:
 def _files(found: _Reading) -> list[Path]:
     """The files whose change means another reading."""
     spec = found.spec
-    named = [model.profile for model in spec.models if model.profile]
+    named = [model.profile for model in spec.versions if model.profile]
     named += [spec.sidecar.token_file] if spec.sidecar.token_file else []
     return [found.models, *map(spec.path, named)]
 
@@ -251,8 +252,12 @@ _BAD: Final = (ProblemsError, ProfileError, _UnknownModelError, _TokenError)
 
 
 def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:
-    """What is counted of the models called `names`, or of all where none is named."""
-    known = [model.name for model in spec.models]
+    """What is counted of the models called `names`, or of all where none is named.
+
+    Also of versions that are retired: whoever puts one back in the night still has its counts, and
+    labels come for days after the last prediction.
+    """
+    known = [model.name for model in spec.versions]
     for name in names:
         if name not in known:
             raise _UnknownModelError(
@@ -264,7 +269,7 @@ def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:
             read_profile(spec.path(model.profile)) if model.profile else None,
             spec.sidecar.limits,
         )
-        for model in spec.models
+        for model in spec.versions
         if not names or model.name in names
     ]
 

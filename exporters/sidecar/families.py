@@ -85,7 +85,8 @@ class Exposition:
         latencies: Histograms = []
         exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
         until = 0.0
-        for tally in self._intake.tallies:
+        exposed = self._intake.exposed
+        for tally in exposed:
             until = await breathe(until)
             rendered = self._render(tally)
             for metric, text in rendered.texts.items():
@@ -93,13 +94,13 @@ class Exposition:
             latencies.append(rendered.latency)
             if tally.exemplars:
                 exemplars[tally.layout.model.key] = dict(tally.exemplars)
-        if len(self._rendered) > len(self._intake.tallies):  # models.yaml has changed
-            self._rendered = {own: self._rendered[own] for own in self._intake.tallies}
+        if len(self._rendered) > len(exposed):  # models.yaml has changed
+            self._rendered = {own: self._rendered[own] for own in exposed}
         return [
             *(Family(metric, texts=own) for metric, own in texts.items()),
             Family(catalog.INFERENCE_LATENCY, histograms=latencies, exemplars=exemplars),
-            *declared_families(self._intake.declared.values()),
-            *self._intake.processes.families([t.layout.model for t in self._intake.tallies]),
+            *declared_families(self._intake.declared[own.layout.model.key] for own in exposed),
+            *self._intake.processes.families([own.layout.model for own in exposed]),
             *self._own(),
         ]
 

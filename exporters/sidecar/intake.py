@@ -126,6 +126,11 @@ class Intake:
             self.shapes[name] = Shape([own for own in layouts if own.model.name == name], kind)
 
     @property
+    def exposed(self) -> tuple[Tally, ...]:
+        """The versions whose series exist."""
+        return tuple(tally for tally in self.tallies if tally.exposed)
+
+    @property
     def accepted(self) -> int:
         """Events and labels that were taken and are counted."""
         return self.commits.accepted
@@ -236,6 +241,7 @@ class Intake:
                 refusals.append(Refusal(index, "field", tuple(problems)))
             else:
                 take(declared, event)
+                tally.counted = True
                 accepted += 1
         self.commits.accepted += accepted
         for name, count in decoded.ignored.items():

@@ -47,6 +47,7 @@ def _read_model(tally: Tally, processes: Processes) -> dict[str, Any]:
         "model_name": model.name,
         "model_version": model.version,
         "task": model.task,
+        "state": model.state,
         "events": dict(zip(STATUSES, counts.statuses.tolist(), strict=True)),
         "labels": dict(zip(RESULTS, counts.labels.tolist(), strict=True)),
         "last_event": _moment(tally.last_event),

@@ -47,6 +47,8 @@ class Tally:
         """Features that the profile does not know, by name; at most MAX_NAMES names."""
         self.changes = 0
         """Grows whenever the counts may have changed."""
+        self.counted = False
+        """Whether anything was counted since this process began."""
         self._counts = Counts.zero(layout)
         self.exemplars: dict[int, Exemplar] = {}
         """The last trace of each bucket of latency."""
@@ -58,6 +60,11 @@ class Tally:
     def version(self) -> str:
         """The model's version."""
         return self.layout.model.version
+
+    @property
+    def exposed(self) -> bool:
+        """Whether its series exist: those of a retired version only while it is counted."""
+        return self.counted or self.layout.model.state != "retired"
 
     @property
     def counts(self) -> Counts:
@@ -122,6 +129,7 @@ class Tally:
         """Count events that nothing is wrong with; at least one."""
         self.last_event = time.time()
         self.changes += 1
+        self.counted = True
         self._choose_classes(events)
         self._arrived += events
         if len(self._arrived) >= READ_AT:
@@ -138,6 +146,7 @@ class Tally:
         """Count rows of this layout that nothing is wrong with."""
         self.last_event = time.time()
         self.changes += 1
+        self.counted = True
         if rows.size >= FOLD_AT // 2:
             self._note(rows)
             self._counts.add(count_rows(rows))
@@ -169,6 +178,7 @@ class Tally:
     def settle(self, joined: Joined, rows: NDArray[np.intp]) -> None:
         """Count what became of labels: the `rows` of `joined` that are of this version."""
         self.changes += 1
+        self.counted = True
         self.labelled.settle(self._counts, joined, rows)
 
     def restore(self, counts: Counts) -> None:

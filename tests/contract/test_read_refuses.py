@@ -136,8 +136,9 @@ REFUSED: dict[str, tuple[str, str]] = {
         "models: [a]\n",
         (
             "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, artifact, business, "
-            "data_quality, drift, framework, gpu, max_age, metrics, name, performance, profile, "
-            "ranges, segments, serving, slo, task, team, trained_at, version"
+            "data_quality, deployed_at, drift, framework, gpu, max_age, metrics, name, "
+            "performance, profile, ranges, segments, serving, slo, state, task, team, trained_at, "
+            "training, version"
         ),
     ),
     "a version that YAML shortens": (

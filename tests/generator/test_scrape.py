@@ -125,3 +125,16 @@ def test_relabelling_grows_with_the_models_of_one_server_and_not_with_servers(
         return sum(len(job.get("metric_relabel_configs", [])) for job in config["scrape_configs"])
 
     assert rules(1) == rules(200)
+
+
+def test_a_retired_version_has_no_targets_and_a_waiting_one_only_its_own(tmp_path: Path) -> None:
+    models = "".join(
+        f'  - {{name: m, version: "{number}", task: regression, state: {state}, '
+        f'serving: {{runtime: vllm, targets: ["{targets}"]}}}}\n'
+        for number, (state, targets) in enumerate(
+            (("retired", "old:1"), ("live", "a:1"), ("registered", "a:1"), ("registered", "b:1"))
+        )
+    )
+    (tmp_path / "models.yaml").write_text(f"models:\n{models}")
+    found = jobs(read_spec(tmp_path / "models.yaml"))
+    assert sorted(found["ml-runtime-vllm"]) == ["a:1", "b:1"]

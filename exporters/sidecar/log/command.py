@@ -55,9 +55,9 @@ def run_export(options: argparse.Namespace) -> int:
     """Export; the exit status: 0, 1 where the log cannot be read, 2 for bad input."""
     try:
         spec = read_spec_by(options)
-        models = [model for model in spec.models if model.name == options.model]
+        models = [model for model in spec.versions if model.name == options.model]
         if not models:
-            known = ", ".join(dict.fromkeys(model.name for model in spec.models))
+            known = ", ".join(dict.fromkeys(model.name for model in spec.versions))
             raise ProfileError(f"--model {options.model}: no such model; there are {known}")
         layouts = {
             model.version: Layout.of(

@@ -40,7 +40,7 @@ LABEL = {"model_name": "mail", "model_version": "1", "prediction_id": "a", "actu
 def layouts(folder: Path, models: str = MODELS) -> list[Layout]:
     spec = read_spec(write_spec(folder, models))
     profiles = {"mail": classifier_profile(), "price": regressor_profile()}
-    return [Layout.of(model, profiles.get(model.name)) for model in spec.models]
+    return [Layout.of(model, profiles.get(model.name)) for model in spec.versions]
 
 
 def exposed(exposition: Exposition, *, openmetrics: bool = False) -> bytes:

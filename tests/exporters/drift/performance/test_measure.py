@@ -12,14 +12,15 @@ from contract import catalog
 from contract.catalog import Metric
 from contract.quantity import Duration
 from contract.spec import Model, Promise
+from contract.spec.performance import Drop
 from exporters.drift.data_quality import failed_checks
 from exporters.drift.performance.measure import Within, judge, measure
 from exporters.drift.performance.outcomes import Outcomes, read_outcomes
 from exporters.drift.performance.subject import Subject
 from exporters.drift.prometheus import PrometheusError, RawSample
 
-FALLEN = Promise(baseline=0.9, max_drop=0.05)
-RISEN = Promise(baseline=10.0, max_drop=2.0)
+FALLEN = Promise(baseline=0.9, max_drop=Drop(0.05))
+RISEN = Promise(baseline=10.0, max_drop=Drop(2.0))
 
 VERDICTS: dict[str, tuple[str, Promise, tuple[float, float, float], float | None, bool]] = {
     "as it was": ("auc", FALLEN, (0.9, 0.88, 0.92), 0.0, False),
@@ -38,7 +39,7 @@ VERDICTS: dict[str, tuple[str, Promise, tuple[float, float, float], float | None
     "a bias on either side": ("bias", Promise(max=1), (-3.0, -4.0, -2.0), None, True),
     "a bias around nothing": ("bias", Promise(max=1), (3.0, -4.0, 10.0), None, False),
     "a bias that turned round": (
-        "bias", Promise(baseline=-2, max_drop=0.5), (2.0, 1.5, 2.5), 0.0, False,
+        "bias", Promise(baseline=-2, max_drop=Drop(0.5)), (2.0, 1.5, 2.5), 0.0, False,
     ),
     "a baseline alone": ("auc", Promise(baseline=0.9), (0.1, 0.05, 0.15), 0.8, False),
 }  # fmt: skip
