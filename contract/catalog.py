@@ -180,9 +180,17 @@ MODEL_TRAINED_TIMESTAMP: Final = _gauge(
 )
 MODEL_ARTIFACT_MATCHES: Final = _gauge(
     "ml_model_artifact_matches",
-    MODEL,
+    (*MODEL, "source"),
     Exporter.SIDECAR,
-    "1 where the model's file is the one that models.yaml declares, 0 where it is another or gone.",
+    "1 where the artifact is the one that models.yaml declares, 0 where it is another or gone: the "
+    "file that the sidecar reads (file), and what processes say they loaded (server).",
+)
+UNREGISTERED_VERSION_EVENTS: Final = _counter(
+    "ml_unregistered_version_events_total",
+    (*MODEL, "unregistered_version"),
+    Exporter.SIDECAR,
+    "Prediction events of the model that were refused because models.yaml does not have their "
+    "version; model_version is the one that it has, the last of several.",
 )
 
 # The model server's processes, by the reports of the client

@@ -88,7 +88,11 @@ CONDITIONS: Final = {
     "LowConfidence": "The mean confidence of the last 5 minutes is below the threshold, "
     f"{_ENOUGH}.",
     "StaleModel": "The model was trained (`trained_at`) longer ago than `max_age`.",
-    "ArtifactChanged": "A sidecar finds another file than `artifact` declares, or none.",
+    "ArtifactChanged": "A sidecar finds another file than `artifact` declares, or none; or a "
+    "process of the model server reports that it loaded another one.",
+    "UnregisteredVersion": "The sidecar refused more predictions in the last 5 minutes than the "
+    "threshold because models.yaml does not have their version (`unregistered_version`; beyond "
+    "the first ten of a model, `other`).",
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
     "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "

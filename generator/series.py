@@ -14,7 +14,7 @@ from contract.catalog import METRICS, Metric, Type
 from contract.slo import objectives
 from contract.spec import Model, Spec, Task
 from contract.spec.performance import ESTIMATED_METRICS, METRICS_OF_TASK
-from generator.queries import recorded_quality
+from generator.queries import recorded_quality, recorded_versions
 from generator.queries.recorded import Recorded
 
 __all__ = ["LABELS", "Shape", "countable", "recorded_series", "series_of"]
@@ -129,6 +129,7 @@ _VERDICTS: Final = (
     recorded_quality.FEATURE_STALE,
     recorded_quality.DECAYED,
     recorded_quality.ESTIMATED_DECAYED,
+    recorded_versions.UNREGISTERED,
 )
 """Recorded only where something is wrong."""
 
@@ -188,7 +189,7 @@ def _of_probability(_: Shape) -> float:
 LABELS: Final[Mapping[str, _Number]] = {
     **dict.fromkeys(("model_name", "model_version", "framework", "task", "team"), _one),
     **dict.fromkeys(("method", "window", "kind", "queue_name", "alert", "hold"), _one),
-    **dict.fromkeys(("limit", "period", "source"), _one),
+    **dict.fromkeys(("limit", "period", "source", "unregistered_version"), _one),
     **dict.fromkeys(("gpu_uuid", "gpu_id", "instance", "device", "targets"), _one),
     "status": lambda _: 3,
     "stage": lambda _: 4,

@@ -135,12 +135,24 @@ SERVING_ALERTS: Final = (
         "ArtifactChanged",
         ("error",),
         Duration.parse("1m"),
-        "The file of {model} is not the one that was declared",
-        "The SHA-256 of the file of {model} is not that of models.yaml, or the file is gone: "
-        "something else is served than what was tested, or will be after the next start.",
+        "{model} is not loaded from what was declared",
+        "The SHA-256 of the file of {model}, or of what its server loaded, is not that of "
+        "models.yaml, or the file is gone: something else is served than what was tested, or will "
+        "be after the next start.",
         _artifact,
         "none",
         "models[].artifact",
         live_only=True,
+    ),
+    Alert(
+        "UnregisteredVersion",
+        ("error",),
+        Duration.parse("2m"),
+        "{name} is served as version {unregistered}, which models.yaml does not have",
+        "In the last 5 minutes {value} predictions of {name} came from version {unregistered}. "
+        "models.yaml does not have it, so nothing of them is counted: no alert watches it.",
+        of_model("UnregisteredVersion", 10.0),
+        "number",
+        "models[].alerts.UnregisteredVersion.threshold",
     ),
 )

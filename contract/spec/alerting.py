@@ -41,6 +41,7 @@ ALERT_NAMES: Final = (
     "LowConfidence",
     "StaleModel",
     "ArtifactChanged",
+    "UnregisteredVersion",
     "FeatureDrift",
     "DriftShare",
     "DriftEvaluationStale",

@@ -158,8 +158,8 @@ def _pod_uid(text: str | None) -> str | None:
 class Artifact(Section):
     """The file that the model is loaded from, and what it should be."""
 
-    path: Annotated[str, Field(min_length=1, examples=["models/fraud.onnx"])]
-    """Where the sidecar finds it; relative paths start at the folder of models.yaml."""
+    path: Annotated[str | None, Field(min_length=1, examples=["models/fraud.onnx"])] = None
+    """Where the sidecar finds it, if it can; relative paths start at the folder of models.yaml."""
     sha256: Annotated[
         str, BeforeValidator(_sha256, json_schema_input_type=str), Field(examples=["ab" * 32])
     ]
@@ -254,7 +254,7 @@ class Model(Section):
     max_age: Duration | None = None
     """How long after training it should be replaced: StaleModel fires then."""
     artifact: Artifact | None = None
-    """The file it is loaded from: ArtifactChanged fires where that is another one."""
+    """What it is loaded from: ArtifactChanged fires where that is something else."""
     serving: Serving = Serving()
     """What serves it, and where its metrics are."""
     profile: ProfilePath | None = None

@@ -104,7 +104,11 @@ class _Sidecar:
         self._own = own
         self._guard = Guard(follower.newest.token)
         self._exposition = Exposition(intake)
-        self._artifacts = Artifacts(follower.newest.spec, _models(follower.newest.layouts))
+        self._artifacts = Artifacts(
+            follower.newest.spec,
+            _models(follower.newest.layouts),
+            intake.processes.artifacts,
+        )
         self.web = Web(intake, self._guard)
 
     def application(self) -> ASGIApp:

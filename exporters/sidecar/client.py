@@ -29,6 +29,7 @@ import atexit
 import codecs
 import contextlib
 import functools
+import hashlib
 import http.client
 import inspect
 import itertools
@@ -113,13 +114,59 @@ class _Counter:
 class _Model:
     """A model as this process serves it. `running` holds one item for each call in progress."""
 
-    __slots__ = ("name", "queues", "running", "version")
+    __slots__ = ("artifact", "name", "queues", "running", "version")
 
     def __init__(self, name: str, version: str | None) -> None:
         self.name = name
         self.version = version
         self.running: deque[None] = deque()
         self.queues: dict[str, Callable[[], int]] = {}
+        self.artifact: _Artifact | None = None
+
+
+class _Artifact:
+    """The file that a model was loaded from. A thread of its own hashes it: it may be large."""
+
+    __slots__ = ("_begun", "_path", "_stamp", "sha256")
+
+    def __init__(self, path: Path | None, sha256: str | None) -> None:
+        """Raises OSError for a file that is not there."""
+        self._path = path
+        self._stamp = _stamp(path) if path else None
+        self._begun = False
+        self.sha256 = sha256
+
+    def begin_again(self) -> None:
+        """In a child that was forked: the thread stayed in the parent."""
+        self._begun = False
+
+    def hash_once(self) -> None:
+        """Begin to hash, if nobody did: `sha256` is there some time later."""
+        if self._begun or self._path is None:
+            return
+        self._begun = True
+        threading.Thread(target=self._hash, name="ml-monitor-hash", daemon=True).start()
+
+    def _hash(self) -> None:
+        path = cast("Path", self._path)
+        found = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    found.update(block)
+            if _stamp(path) != self._stamp:
+                log.warning("%s is another file than when it was loaded: not reported", path)
+                return
+        except OSError as problem:
+            log.warning("cannot read %s, which a model was loaded from: %s", path, problem)
+            return
+        self.sha256 = found.hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes with a file: its inode, its size, and when it was changed (ns)."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 class _Channel:
@@ -345,6 +392,8 @@ class Monitor:
         self._labels = _Channel("/v1/labels", self._batch_size)
         for model in self._models.values():
             model.running = deque()
+            if model.artifact is not None:
+                model.artifact.begin_again()
         self._settled = threading.Condition()
         self._signal = threading.Lock()
         self._signal.acquire()
@@ -441,6 +490,37 @@ class Monitor:
         has made its first call.
         """
         self._model(model_name, model_version).queues[queue_name] = depth
+
+    def loaded(
+        self,
+        model_name: str,
+        model_version: str | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        artifact_sha256: str | None = None,
+    ) -> None:
+        """Say which artifact the model was loaded from: its file, or its SHA-256.
+
+        The sidecar compares it with what models.yaml declares. A file is read once, in a thread of
+        its own, once the process has made its first call; one that was changed since then is not
+        reported. A file that is not there is logged, and nothing is reported.
+
+        Raises:
+            ValueError: not exactly one of the two is given, or the hash is none.
+        """
+        if (path is None) == (artifact_sha256 is None):
+            raise ValueError("give path or artifact_sha256")
+        digest = None
+        if artifact_sha256 is not None:
+            digest = artifact_sha256.lower()
+            if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+                raise ValueError(f"artifact_sha256: want 64 digits of 0-9a-f, got {digest!r}")
+        try:
+            artifact = _Artifact(None if path is None else Path(path), digest)
+        except OSError as problem:
+            log.warning("cannot read %s, which %s was loaded from: %s", path, model_name, problem)
+            return
+        self._model(model_name, model_version).artifact = artifact
 
     def flush(self, timeout: float = EXIT_TIMEOUT) -> bool:
         """Wait until all that was queued has been answered; False after `timeout` seconds."""
@@ -654,12 +734,18 @@ class Monitor:
                 depths[name] = int(depth())
             except Exception as problem:  # noqa: BLE001 - the server's own code
                 self._complain("cannot read the depth of queue %s: %s", name, problem)
-        return {
+        told = {
             "model_name": model.name,
             "model_version": model.version,
             "in_progress": len(model.running),
             "queues": depths,
         }
+        artifact = model.artifact
+        if artifact is not None:
+            artifact.hash_once()
+            if artifact.sha256 is not None:
+                told["artifact_sha256"] = artifact.sha256
+        return told
 
     def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Send one body: status and reply. Raises _UnavailableError when it should be kept."""

@@ -146,6 +146,7 @@ class Exposition:
             catalog.SIDECAR_REJECTED,
             [(own, rejected[reason]) for own, reason in zip(self._rejected, REASONS, strict=True)],
         )
+        yield from self._intake.unregistered.families(self._intake.newest)
         yield from _log_families(self._intake.commits)
 
 

@@ -26,6 +26,7 @@ from exporters.sidecar.reservoir import Reservoir, follow
 from exporters.sidecar.rows import PLACES, Rows, columns_of
 from exporters.sidecar.shape import Shape
 from exporters.sidecar.tally import READ_AT, Tally, note
+from exporters.sidecar.unregistered import Unregistered
 
 D = TypeVar("D", BusinessEvent, Measurement)
 
@@ -69,6 +70,8 @@ class Intake:
     """Refused events and requests, by reason."""
     last_refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     ignored_fields: Counter[str] = field(default_factory=Counter)
+    unregistered: Unregistered = field(default_factory=Unregistered)
+    """Versions in traffic that models.yaml does not have."""
     tallies: tuple[Tally, ...] = ()
     shapes: dict[str, Shape] = field(default_factory=dict)
     """How the events of each model are decoded, by its name."""
@@ -118,6 +121,7 @@ class Intake:
             name, version = tally.layout.model.key
             self._by_key[name, version] = tally
             self._by_key[name, None] = tally
+        self.unregistered.follow([*keys])
         self.limits = limits
         kind = limited(Event, limits)
         # In place, since readers hold it.
@@ -146,6 +150,7 @@ class Intake:
             tally = self._by_key.get(key)
             if tally is None:
                 refusals += [self._unknown(index, key) for index in indices]
+                self._note_unknown(key, len(indices))
                 continue
             good = events
             if tally.needs_check(columns_of(events)):
@@ -253,6 +258,17 @@ class Intake:
     def refuse(self, refusal: Refusal, path: str = "") -> None:
         """Count and remember a request of which nothing was taken."""
         self._refuse([refusal], path)
+
+    @property
+    def newest(self) -> dict[str, str]:
+        """The version that stands for each model's name: of events without one."""
+        found = ((name, own) for (name, version), own in self._by_key.items() if version is None)
+        return {name: tally.version for name, tally in found}
+
+    def _note_unknown(self, key: tuple[str, str | None], events: int) -> None:
+        name, version = key
+        if version is not None and name in self.shapes:
+            self.unregistered.take(name, version, events, time.time())
 
     def _unknown(self, index: int, key: tuple[str, str | None]) -> Refusal:
         name, version = key

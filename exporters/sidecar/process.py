@@ -42,10 +42,14 @@ L = TypeVar("L", bound=tuple[str, ...])
 
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Name = Annotated[str, Meta(min_length=1, max_length=100)]
+_Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """One model as a process serves it; without a version, the newest of models.yaml."""
+    """One model as a process serves it; without a version, the newest of models.yaml.
+
+    `artifact_sha256` is of the file that the process loaded it from.
+    """
 
     model_name: _Name
     model_version: _Name | None = None
@@ -53,6 +57,7 @@ class Served(Struct, frozen=True, kw_only=True):
     queues: Annotated[dict[_Name, _Count], Meta(max_length=1_000)] = msgspec.field(
         default_factory=dict
     )
+    artifact_sha256: _Sha256 | None = None
 
 
 class Device(Struct, frozen=True, kw_only=True):
@@ -110,6 +115,7 @@ class _Process:
     in_progress: Counter[Key] = field(default_factory=Counter)
     queues: Counter[tuple[Key, str]] = field(default_factory=Counter)
     devices: dict[tuple[int, str], Device] = field(default_factory=dict)
+    artifacts: dict[Key, str] = field(default_factory=dict)
 
 
 class Processes:
@@ -138,6 +144,8 @@ class Processes:
                 unknown.append(place)
                 continue
             process.in_progress[key] += served.in_progress
+            if served.artifact_sha256 is not None:
+                process.artifacts[key] = served.artifact_sha256
             for name, depth in served.queues.items():
                 process.queues[key, name] += depth
         if before is not None:
@@ -155,6 +163,11 @@ class Processes:
         """The processes that serve a model version, as they number themselves."""
         self._forget(time.monotonic())
         return sorted({own.pid for own in self._live.values() if key in own.in_progress})
+
+    def artifacts(self, key: Key) -> list[str]:
+        """The SHA-256 of what live processes say that they loaded a model version from."""
+        self._forget(time.monotonic())
+        return sorted({own.artifacts[key] for own in self._live.values() if key in own.artifacts})
 
     def families(self, models: Sequence[Model]) -> Iterator[Family]:
         """Everything that live processes say of `models` now."""

@@ -24,6 +24,16 @@ def read_status(intake: Intake) -> dict[str, Any]:
         "rejected": dict(intake.rejected),
         "models": [_read_model(tally, intake.processes) for tally in intake.tallies],
         "log": _read_log(intake.commits),
+        "unregistered_versions": [
+            {
+                "model_name": name,
+                "model_version": version,
+                "events": seen.events,
+                "first_event": _moment(seen.first),
+                "last_event": _moment(seen.last),
+            }
+            for (name, version), seen in intake.unregistered.seen.items()
+        ],
         "ignored_fields": dict(intake.ignored_fields),
         "last_refused": [_read_refused(refused) for refused in reversed(intake.last_refused)],
     }
@@ -52,6 +62,10 @@ def _read_model(tally: Tally, processes: Processes) -> dict[str, Any]:
         "labels": dict(zip(RESULTS, counts.labels.tolist(), strict=True)),
         "last_event": _moment(tally.last_event),
         "pids": processes.pids(model.key),
+        "artifacts": {
+            "declared": model.artifact.sha256 if model.artifact else None,
+            "loaded": processes.artifacts(model.key),
+        },
         "ignored_features": dict(tally.ignored),
         "notes": list(tally.layout.notes),
     }
@@ -108,6 +122,10 @@ def render_html(status: dict[str, Any]) -> str:
         )
         for model in status["models"]
     )
+    unregistered = (
+        (own["model_name"], own["model_version"], own["events"], own["last_event"])
+        for own in status["unregistered_versions"]
+    )
     refused = (
         (
             entry["time"],
@@ -125,6 +143,8 @@ def render_html(status: dict[str, Any]) -> str:
             _table(
                 ("model", "events", "labels", "last event", "ignored features", "notes"), models
             ),
+            "<h2>Versions that models.yaml does not have</h2>",
+            _table(("model", "version", "events refused", "last event"), unregistered),
             "<h2>Last refused</h2>",
             _table(("time", "path", "what", "why"), refused),
             "</html>",

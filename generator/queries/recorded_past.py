@@ -166,7 +166,8 @@ TRAINED: Final = Recorded(
 ARTIFACT: Final = Recorded(
     name="model:ml_model_artifact_matches",
     labels=MODEL,
-    help="1 where every sidecar finds the file that models.yaml declares, 0 where one does not.",
+    help="1 where every sidecar finds the file that models.yaml declares and every process loaded "
+    "it, 0 where one does not.",
     group=_HOURS,
     expression=lambda _: f"min {_BY_MODEL} ({catalog.MODEL_ARTIFACT_MATCHES})",
 )

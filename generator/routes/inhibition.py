@@ -16,6 +16,7 @@ ABOUT: Final = (
     "objective",
     "feature_name",
     "queue_name",
+    "unregistered_version",
     "target",
     "job",
     "instance",

@@ -11,7 +11,7 @@ from generator.queries.alerting import codes_lookup, threshold_lookup
 from generator.queries.recorded_gpu import NO_MODEL
 from generator.rules.humanized import humanize_duration, humanize_number, humanize_percentage
 
-__all__ = ["SHOWN", "render_annotations", "render_gpu_annotations"]
+__all__ = ["OF_LABELS", "SHOWN", "render_annotations", "render_gpu_annotations"]
 
 _MODEL: Final = "{{ $labels.model_name }} {{ $labels.model_version }}"
 _SHOWN: Final = {
@@ -26,6 +26,19 @@ SHOWN: Final[dict[str, Callable[[float], str]]] = {
     "none": str,
 }
 """The same for numbers that are known when the rules are rendered."""
+
+OF_LABELS: Final = {
+    "name": "model_name",
+    "unregistered": "unregistered_version",
+    "feature": "feature_name",
+    "objective": "objective",
+    "target": "target",
+    "job": "job",
+    "instance": "instance",
+    "rule_group": "rule_group",
+    "integration": "integration",
+}
+"""The places of a text that are filled with a label of the alert."""
 
 
 def render_annotations(alert: Alert, severity: Severity, spec: Spec) -> dict[str, str]:
@@ -73,13 +86,7 @@ def _annotations(
 ) -> dict[str, str]:
     places = {
         "model": _MODEL,
-        "feature": "{{ $labels.feature_name }}",
-        "objective": "{{ $labels.objective }}",
-        "target": "{{ $labels.target }}",
-        "job": "{{ $labels.job }}",
-        "instance": "{{ $labels.instance }}",
-        "rule_group": "{{ $labels.rule_group }}",
-        "integration": "{{ $labels.integration }}",
+        **{place: f"{{{{ $labels.{label} }}}}" for place, label in OF_LABELS.items()},
         **more,
         **numbers,
     }

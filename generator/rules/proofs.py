@@ -27,7 +27,7 @@ from generator.queries.alerting import Promise
 from generator.queries.recorded_gpu import NO_MODEL
 from generator.queries.windows import FIVE_MINUTES
 from generator.rules import alerts, recording
-from generator.rules.annotations import SHOWN
+from generator.rules.annotations import OF_LABELS, SHOWN
 from generator.rules.evidence import (
     GPU_EVIDENCE,
     LONGEST_WINDOW,
@@ -315,13 +315,7 @@ def _expected(
     name, version = labels["model_name"], labels["model_version"]
     places = {
         "model": f"{name} {version}",
-        "feature": labels.get("feature_name", ""),
-        "objective": labels.get("objective", ""),
-        "target": labels.get("target", ""),
-        "job": labels.get("job", ""),
-        "instance": labels.get("instance", ""),
-        "rule_group": labels.get("rule_group", ""),
-        "integration": labels.get("integration", ""),
+        **{place: labels.get(label, "") for place, label in OF_LABELS.items()},
         "gpu": f"GPU {labels.get('gpu_id')} of {labels.get('instance')}",
         "holder": "" if name == NO_MODEL else f", held by {name} {version}",
         "codes": evidence.codes,

@@ -13,6 +13,7 @@ from generator.queries.recorded_past import PAST_RECORDED
 from generator.queries.recorded_quality import QUALITY_RECORDED
 from generator.queries.recorded_serving import SERVING_RECORDED
 from generator.queries.recorded_stack import STACK_RECORDED
+from generator.queries.recorded_versions import VERSION_RECORDED
 from generator.queries.runtimes.rules import native, runtime_groups
 from generator.queries.slo import SLO_RECORDED
 from generator.text import render_template
@@ -27,6 +28,7 @@ RULES: Final = (
     *GPU_RECORDED,
     *PAST_RECORDED,
     *QUALITY_RECORDED,
+    *VERSION_RECORDED,
     *STACK_RECORDED,
 )
 """All of them; what one reads of another stands before it."""

@@ -15,7 +15,7 @@ from tests.contract.models_file import ONE, read, with_model
 
 PLACEHOLDERS = {
     "model", "feature", "objective", "value", "threshold", "job", "instance", "target",
-    "rule_group", "integration",
+    "rule_group", "integration", "name", "unregistered",
 }  # fmt: skip
 OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 
@@ -57,6 +57,7 @@ def test_a_model_has_the_thresholds_of_its_promises(tmp_path: Path) -> None:
         ("HighErrorRatio", "critical"): (0.05, "2m"),
         ("HighLatencyP99", "error"): (0.25, "5m"),
         ("TrafficVanished", "error"): (10.0, "10m"),
+        ("UnregisteredVersion", "error"): (10.0, "2m"),
     }
 
 
@@ -180,7 +181,8 @@ CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {
 def test_a_model_changes_an_alert(
     tmp_path: Path, alerts: str, expected: dict[tuple[str, str], tuple[float, str]]
 ) -> None:
-    assert found(tmp_path, with_model(f"alerts: {{TrafficVanished: off, {alerts}}}")) == expected
+    others = "TrafficVanished: off, UnregisteredVersion: off"
+    assert found(tmp_path, with_model(f"alerts: {{{others}, {alerts}}}")) == expected
 
 
 ASKED = [name for name, alert in ALERTS.items() if alert.asked]

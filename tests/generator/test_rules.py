@@ -162,6 +162,7 @@ def test_an_alert_escalates_under_its_own_name_where_models_yaml_says_so(tmp_pat
         ("HighErrorRatio", "info", "warning"),
         ("HighLatencyP99", "error", "critical"),
         ("TrafficVanished", "error", "critical"),
+        ("UnregisteredVersion", "error", "critical"),
     }
     waits = {
         (one.alert, one.model_name): str(one.after) for one in escalations(spec, thresholds(spec))
@@ -171,6 +172,8 @@ def test_an_alert_escalates_under_its_own_name_where_models_yaml_says_so(tmp_pat
         ("HighLatencyP99", "m"): "1h5m",
         ("HighLatencyP99", "n"): "1h5m",
         ("TrafficVanished", "n"): "1h10m",
+        ("UnregisteredVersion", "m"): "1h2m",
+        ("UnregisteredVersion", "n"): "1h2m",
     }
 
 

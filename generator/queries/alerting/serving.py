@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from contract.alerts import LEAST_EXPECTED
-from generator.queries import recorded, recorded_past, recorded_serving
+from generator.queries import recorded, recorded_past, recorded_serving, recorded_versions
 from generator.queries.alerting.promise import ON_MODEL, Promise, above, compare, enough
 
 __all__ = ["SERVING_EXPRESSIONS"]
@@ -49,6 +49,7 @@ SERVING_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "QueueGrowing": _queue,
     "LowConfidence": lambda promise: enough(compare(str(recorded.CONFIDENCE_MEAN), "<", promise)),
     "StaleModel": lambda promise: compare(f"time() - {recorded_past.TRAINED}", ">", promise),
+    "UnregisteredVersion": above(recorded_versions.UNREGISTERED, guarded=False),
     "ArtifactChanged": lambda promise: _state(promise, recorded_past.ARTIFACT),
 }
 """By name; the series carry model_name, model_version and team."""

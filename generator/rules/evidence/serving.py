@@ -11,7 +11,7 @@ from contract.alerts import LEAST_EXPECTED, NEAR_BREACH, Threshold, thresholds
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Model, Spec
 from generator.queries.recorded_past import HISTORY
-from generator.queries.windows import DAY, HALF_HOUR, HOUR
+from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, window
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 
 __all__ = ["SERVING_EVIDENCE"]
@@ -277,6 +277,51 @@ def _state(metric: catalog.Metric, case: str) -> Callable[..., Evidence]:
     return evidence
 
 
+def _artifact(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+    """The file that sidecars read, and what processes loaded; one of them may be another."""
+    file, other, server = (
+        selector(
+            catalog.MODEL_ARTIFACT_MATCHES,
+            **_identity(threshold),
+            source=source,
+            instance=f"10.0.0.{number}:9101",
+        )
+        for number, source in ((1, "file"), (2, "file"), (2, "server"))
+    )
+    good, bad = times.gauge(1, 1), times.gauge(0, 1)
+    return Evidence(
+        firing={file: bad, other: good, server: good},
+        also={"another one was loaded": {file: good, other: good, server: bad}},
+        silent={"the same everywhere": {file: good, other: good, server: good}},
+    )
+
+
+def _unregistered(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -> Evidence:
+    identity = _identity(threshold)
+    limit, steps = threshold.value, _steps(times, window(spec, FIVE_MINUTES))
+
+    def events(stray: float, other: float = 0) -> Inputs:
+        """Events of two versions in five minutes."""
+        return {
+            selector(
+                catalog.UNREGISTERED_VERSION_EVENTS, **identity, unregistered_version=version
+            ): times.counter(number / steps, 0)
+            for version, number in (("stray", stray), ("other", other))
+        }
+
+    above = limit * 1.05 or 1.0
+    return Evidence(
+        firing=events(above),
+        labels={"unregistered_version": "stray"},
+        value=above,
+        since=math.ceil(steps),
+        silent={
+            "just below": events(limit * 0.95),
+            "just below, of two versions": events(limit * 0.95, limit * 0.95),
+        },
+    )
+
+
 SERVING_EVIDENCE: Final[
     dict[str, Callable[[Threshold, Model, Spec, Timeline], Evidence | None]]
 ] = {
@@ -288,6 +333,7 @@ SERVING_EVIDENCE: Final[
     "QueueGrowing": _queue,
     "LowConfidence": _confidence,
     "StaleModel": _stale,
-    "ArtifactChanged": _state(catalog.MODEL_ARTIFACT_MATCHES, "the same everywhere"),
+    "ArtifactChanged": _artifact,
+    "UnregisteredVersion": _unregistered,
 }
 """By alert; None where no input can make it fire."""

@@ -49,6 +49,7 @@ models:
     version: "2"
     task: binary_classification
     profile: profiles/mail.json
+    artifact: {sha256: abababababababababababababababababababababababababababababababab}
   - name: price
     version: "7"
     task: regression

@@ -34,7 +34,7 @@ async def posted(app: Any) -> Any:
 
 
 def test_the_snippets_run_and_their_events_arrive(tmp_path: Path) -> None:
-    assert len(SNIPPETS) == 5
+    assert len(SNIPPETS) == 6
     with running_sidecar(write_spec(tmp_path, MODELS + MODEL)) as sidecar:
         names: dict[str, Any] = {}
         for snippet in SNIPPETS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -199,3 +200,117 @@ def test_cuda_memory_travels_where_the_server_has_loaded_torch(
     )
     retries = sidecar.samples().get(f"ml_torch_allocation_retries_total{{{device}}}")
     assert not imported or retries == 2
+
+
+def loaded(recorder: Recorder) -> dict[str, Any]:
+    """By name, the hash of what a model was loaded from, as last reported."""
+    told = recorder.reports[-1]["models"] if recorder.reports else []
+    return {own["model_name"]: own.get("artifact_sha256") for own in told}
+
+
+def test_what_a_model_was_loaded_from_is_reported_once_it_is_hashed(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights" * 1_000_000)
+    told = hashlib.sha256(file.read_bytes()).hexdigest()
+    monitor = Monitor(recorder.url, report_interval=0.01)
+    monitor.loaded("fraud", path=file)
+    monitor.loaded("churn", artifact_sha256="AB" * 32)
+    with monitor.inference("fraud"), monitor.inference("other"):
+        pass
+    want = {"fraud": told, "churn": "ab" * 32, "other": None}
+    recorder.wait(lambda it: loaded(it) == want)
+    monitor.close()
+
+
+def test_a_file_that_changed_after_it_was_loaded_is_not_reported(
+    recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights")
+    monitor = Monitor(recorder.url, report_interval=0.01)
+    monitor.loaded("fraud", path=file)
+    file.write_bytes(b"other weights")
+    with monitor.inference("fraud"):
+        pass
+    recorder.wait(lambda _: "another file than when it was loaded" in caplog.text)
+    seen = len(recorder.reports)
+    recorder.wait(lambda it: len(it.reports) > seen + 1)
+    assert loaded(recorder) == {"fraud": None}
+    monitor.close()
+
+
+def test_a_file_that_is_not_there_is_said_and_raises_nothing(
+    recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = Monitor(recorder.url)
+    monitor.loaded("fraud", path=tmp_path / "nowhere")
+    assert "which fraud was loaded from" in caplog.text
+    assert monitor.close()
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"path": "a", "artifact_sha256": "a" * 64}, {"artifact_sha256": "abc"}]
+)
+def test_an_artifact_that_is_none_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="artifact_sha256"):
+        Monitor("http://127.0.0.1:9").loaded("fraud", **given)
+
+
+def test_a_forked_process_hashes_what_its_parent_loaded(recorder: Recorder, tmp_path: Path) -> None:
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights")
+    program = textwrap.dedent("""
+        import os, sys
+        from exporters.sidecar.client import Monitor
+
+        monitor = Monitor(sys.argv[1], report_interval=0.01)
+        monitor.loaded("fraud", path=sys.argv[2])
+        with monitor.inference("fraud"):
+            pass
+        monitor.flush(10)
+        if child := os.fork():
+            os.waitpid(child, 0)
+            os._exit(0)
+        with monitor.inference("fraud"):
+            pass
+        monitor.flush(10)
+        while monitor._models["fraud", None].artifact.sha256 is None:
+            pass
+        monitor.close(10)
+        os._exit(0)
+    """)
+    subprocess.run(
+        [sys.executable, "-c", program, recorder.url, str(file)], check=True, timeout=PATIENCE
+    )
+    told = hashlib.sha256(b"weights").hexdigest()
+    leaving = [report for report in recorder.reports if report["leaving"]]
+    assert [own["artifact_sha256"] for own in leaving[-1]["models"]] == [told]
+
+
+def test_a_sidecar_compares_what_the_client_reports(sidecar: Sidecar) -> None:
+    report = {
+        "process": "hashing",
+        "pid": 7,
+        "models": [
+            {"model_name": "mail", "model_version": "2", "artifact_sha256": "cd" * 32},
+            {"model_name": "mail", "model_version": "1"},
+        ],
+    }
+    assert sidecar.post("/v1/process", report).status_code == 200
+    told = {
+        (model["model_name"], model["model_version"]): model["artifacts"]
+        for model in sidecar.status()["models"]
+    }
+    assert told["mail", "2"] == {"declared": "ab" * 32, "loaded": ["cd" * 32]}
+    assert told["mail", "1"] == {"declared": None, "loaded": []}
+    series = 'ml_model_artifact_matches{model_name="mail",model_version="2",source="server"}'
+    assert sidecar.samples()[series] == 0
+    report["models"][0]["artifact_sha256"] = "ab" * 32  # type: ignore[index]
+    assert sidecar.post("/v1/process", report).status_code == 200
+    assert sidecar.samples()[series] == 1
+    assert sidecar.post("/v1/process", {**report, "leaving": True}).status_code == 200
+    assert series not in sidecar.samples()
+    report["models"][0]["artifact_sha256"] = "weights"  # type: ignore[index]
+    assert sidecar.post("/v1/process", report).status_code == 400
