@@ -16,7 +16,9 @@ from contract.options import add_spec_arguments, read_spec_by
 from contract.problems import ProblemsError
 from contract.profile import ProfileError, write_profile
 from contract.read import read_spec
+from contract.reference import Columns, build_reference
 from contract.spec import Model, Spec
+from contract.table import TableError
 from exporters.drift.collector import Collector
 from exporters.drift.command import (
     add_baseline,
@@ -25,8 +27,7 @@ from exporters.drift.command import (
     duration,
 )
 from exporters.drift.prometheus import PrometheusError
-from exporters.drift.reference import Columns, UnknownModelError, build_reference, resolve_model
-from exporters.drift.table import TableError
+from exporters.drift.reference import UnknownModelError, resolve_model
 from exporters.drift.web import routes
 from exporters.expose import Own, add_serve_arguments, app, serve
 

@@ -15,8 +15,8 @@ from contract import catalog, logs
 from contract.profile import CategoryBins, Profile, ProfileError, read_profile
 from contract.spec import Model, Spec
 from contract.spec.promises import Multivariate
+from contract.table import TableError, Value, read_table
 from exporters.drift.multivariate import Found, compare_rows
-from exporters.drift.table import TableError, Value, read_table
 from exporters.expose import Family, series
 
 __all__ = ["MOST_PER_WINDOW", "Together"]
