@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from contract import logs
+from examples.demo.data import DATASETS, SERVED, Dataset, read_dataset
 
 __all__ = [
     "DATA_FOLDER",
     "SERVER",
     "SIDECAR",
     "add_log_format",
+    "add_models",
     "listening_socket",
     "parse_duration",
     "parse_url",
+    "served",
 ]
 
 DATA_FOLDER: Final = Path(os.environ.get("DATA_DIR", "data"))
@@ -69,3 +72,31 @@ def add_log_format(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: readable on a terminal, JSON lines elsewhere",
     )
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Add --model, which `served` reads."""
+    parser.add_argument(
+        "--model",
+        dest="models",
+        action="append",
+        type=_model,
+        metavar="NAME[=DATA]",
+        help=f"a model, and on whose data: one of {', '.join(DATASETS)}; may be repeated; "
+        f"default: {', '.join(SERVED)}",
+    )
+
+
+def served(options: argparse.Namespace) -> dict[str, Dataset]:
+    """The data of each model that the options name."""
+    named = options.models or [(name, name) for name in SERVED]
+    return {name: read_dataset(data) for name, data in named}
+
+
+def _model(text: str) -> tuple[str, str]:
+    name, _, data = text.partition("=")
+    if not name or (data or name) not in DATASETS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} names no data; write NAME=DATA with one of {', '.join(DATASETS)}"
+        )
+    return name, data or name

@@ -1,4 +1,4 @@
-"""The demo's data: two sets that ship inside scikit-learn, each split once and for all.
+"""The demo's data: sets that ship inside scikit-learn, each split once and for all.
 
 What was held out is what the traffic replays, so that no request repeats a training row.
 Importing this module is cheap; scikit-learn is loaded when data are read.
@@ -6,28 +6,36 @@ Importing this module is cheap; scikit-learn is loaded when data are read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DATASETS", "Dataset", "Label", "Rows", "read_dataset"]
+__all__ = ["DATASETS", "SERVED", "Dataset", "Label", "Rows", "Value", "read_dataset"]
 
-DATASETS: Final = ("breast-cancer", "diabetes")
+DATASETS: Final = ("breast-cancer", "diabetes", "diabetes-risk")
+SERVED: Final = ("breast-cancer", "diabetes")
+"""What the demo's server and traffic are about unless told otherwise."""
 HELD_OUT: Final = 0.4
 SWAPS: Final = 20_000
 
 # Of sixty seeds those whose parts are most alike, in the features and in what the models say.
-SEEDS: Final = {"breast-cancer": 16, "diabetes": 33}
+SEEDS: Final = {"breast-cancer": 16, "diabetes": 33, "diabetes-risk": 30}
 
 Label = str | float
+Value = str | float
+"""A feature's value: a number, or the name of a category."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """`features` is (rows, features) of float64; `labels` has one entry a row."""
+    """`features` is (rows, features) of float64; `labels` has one entry a row.
+
+    A category stands there as its place among the dataset's categories of that feature.
+    """
 
     features: NDArray[np.float64]
     labels: tuple[Label, ...]
@@ -45,6 +53,15 @@ class Dataset:
     held_out: Rows
     shifted_feature: str
     """The feature that the shift switch moves unless told otherwise."""
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the categories, of each feature that has some."""
+
+    def named(self, row: Sequence[float]) -> dict[str, Value]:
+        """A row of `features` as a request has it: by name, categories by theirs."""
+        return {
+            name: self.categories[name][int(value)] if name in self.categories else value
+            for name, value in zip(self.feature_names, row, strict=True)
+        }
 
     @property
     def standard_deviations(self) -> dict[str, float]:
@@ -56,11 +73,9 @@ class Dataset:
 @cache
 def read_dataset(name: str) -> Dataset:
     """The data of a model of the demo; KeyError for a model that it doesn't have."""
-    if name == "breast-cancer":
-        return _read_breast_cancer()
-    if name == "diabetes":
-        return _read_diabetes()
-    raise KeyError(f"no model {name!r} in the demo, only {', '.join(DATASETS)}")
+    if name not in _READERS:
+        raise KeyError(f"no model {name!r} in the demo, only {', '.join(_READERS)}")
+    return _READERS[name]()
 
 
 def _read_breast_cancer() -> Dataset:
@@ -96,6 +111,40 @@ def _read_diabetes() -> Dataset:
         held_out=held_out,
         shifted_feature="bmi",
     )
+
+
+BAND_EDGES: Final = (35.0, 45.0, 55.0, 65.0)
+BANDS: Final = ("under 35", "35 to 44", "45 to 54", "55 to 64", "65 and over")
+
+
+def _read_diabetes_risk() -> Dataset:
+    """Whether the disease progresses faster than in most; the age is a category here."""
+    from sklearn.datasets import load_diabetes
+
+    raw = load_diabetes(scaled=False)
+    names = ("age_band", *map(str, raw.feature_names[1:]))
+    features = raw.data.copy()
+    features[:, 0] = np.digitize(features[:, 0], BAND_EDGES)
+    fast = raw.target > np.median(raw.target)
+    labels = tuple("fast" if one else "slow" for one in fast)
+    training, held_out = _split("diabetes-risk", features, labels, strata=fast.astype(np.int64))
+    return Dataset(
+        name="diabetes-risk",
+        version="1.0.0",
+        task="binary_classification",
+        feature_names=names,
+        training=training,
+        held_out=held_out,
+        shifted_feature="s1",
+        categories={"age_band": BANDS},
+    )
+
+
+_READERS: Final = {
+    "breast-cancer": _read_breast_cancer,
+    "diabetes": _read_diabetes,
+    "diabetes-risk": _read_diabetes_risk,
+}
 
 
 def _split(

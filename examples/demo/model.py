@@ -7,7 +7,9 @@ from again. That is enough for the two linear models here.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from examples.demo.data import Dataset, Label
+from examples.demo.data import Dataset, Label, Value
 
 __all__ = [
     "Model",
@@ -48,6 +50,39 @@ class Model:
     version: str
     feature_names: tuple[str, ...]
     pipeline: Pipeline
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the categories, of each feature that has some."""
+
+    def row(self, features: Mapping[str, Value | None]) -> NDArray[np.float64]:
+        """The features as (1, features), in the model's order.
+
+        What is missing, and a category that it was not trained on, it takes for the mean of the
+        training data.
+
+        Raises:
+            ValueError: features are left out, unknown, or no finite number.
+        """
+        problems = [f"missing {name!r}" for name in self.feature_names if name not in features]
+        problems += [f"unknown {name!r}" for name in features if name not in self.feature_names]
+        if problems:
+            raise ValueError(", ".join(problems))
+        means = self.pipeline[0].mean_.tolist()
+        pairs = zip(self.feature_names, means, strict=True)
+        return np.array([[self._number(name, features[name], mean) for name, mean in pairs]])
+
+    def _number(self, name: str, value: Value | None, mean: float) -> float:
+        if value is None:
+            return mean
+        if name in self.categories:
+            known = self.categories[name]
+            return float(known.index(str(value))) if value in known else mean
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError(f"{name!r} is no number: {value!r}") from None
+        if not math.isfinite(number):
+            raise ValueError(f"{name!r} is not finite")
+        return number
 
     def infer(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw output for (rows, features): (rows, classes) probabilities, or (rows,) values."""
@@ -90,6 +125,7 @@ def fit_model(dataset: Dataset) -> Model:
         version=dataset.version,
         feature_names=dataset.feature_names,
         pipeline=pipeline,
+        categories=dataset.categories,
     )
 
 
@@ -101,6 +137,7 @@ def write_model(model: Model, path: Path) -> None:
         "model": model.name,
         "version": model.version,
         "features": model.feature_names,
+        "categories": dict(model.categories),
         "estimator": type(estimator).__name__,
         "mean": scaler.mean_.tolist(),
         "scale": scaler.scale_.tolist(),
@@ -129,6 +166,8 @@ def read_model(path: Path) -> Model:
             version=content["version"],
             feature_names=tuple(content["features"]),
             pipeline=_pipeline(content),
+            # Artifacts of before there were any do not have the key.
+            categories={k: tuple(v) for k, v in content.get("categories", {}).items()},
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: no artifact of the demo ({error}); delete it") from error

@@ -1,4 +1,4 @@
-"""A model server like many: FastAPI, two scikit-learn models, and the sidecar's client.
+"""A model server like many: FastAPI, scikit-learn models, and the sidecar's client.
 
 python -m examples.demo.server --listen 127.0.0.1:8001 --sidecar http://127.0.0.1:9101
 """
@@ -25,10 +25,12 @@ from examples.demo.command_line import (
     DATA_FOLDER,
     SIDECAR,
     add_log_format,
+    add_models,
     listening_socket,
     parse_url,
+    served,
 )
-from examples.demo.data import DATASETS, Dataset, read_dataset
+from examples.demo.data import Dataset, Value, read_dataset
 from examples.demo.faults import Change, Faults, Switches
 from examples.demo.model import Model, artifact_path, fit_model, read_model, write_model
 from exporters.sidecar.client import Call, Monitor
@@ -43,7 +45,8 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: dict[str, float] = Field(examples=[{"age": 59, "sex": 2, "bmi": 32.1}])
+    features: dict[str, Value | None] = Field(examples=[{"age": 59, "sex": 2, "bmi": 32.1}])
+    """A number, or the name of a category; null where it is not known."""
 
 
 class Answer(BaseModel):
@@ -61,9 +64,12 @@ class AllFaults(BaseModel):
 
 
 def build_app(models: Mapping[str, Model], monitor: Monitor) -> FastAPI:
-    """The server's application; `monitor` hears of every prediction."""
+    """The server's application for models by the names they are served under.
+
+    `monitor` hears of every prediction.
+    """
     app = FastAPI(title="Demo model server")
-    faults = Faults(models)
+    faults = Faults({name: read_dataset(model.name) for name, model in models.items()})
 
     @app.post("/predict/{model}", response_model_exclude_none=True)
     async def predict(model: str, request: Request) -> Answer:
@@ -73,7 +79,7 @@ def build_app(models: Mapping[str, Model], monitor: Monitor) -> FastAPI:
         with monitor.inference(model, models[model].version) as call:
             # An await and no thread is held: a latency spike must not use up a pool.
             await asyncio.sleep(switches.extra_latency_seconds)
-            return _answer(models[model], request.features, call, switches.error_ratio)
+            return _answer(models[model], request.features, call, switches)
 
     @app.get("/faults")
     async def read_faults() -> AllFaults:
@@ -104,17 +110,19 @@ def build_app(models: Mapping[str, Model], monitor: Monitor) -> FastAPI:
     return app
 
 
-def _answer(model: Model, features: Mapping[str, float], call: Call, error_ratio: float) -> Answer:
+def _answer(
+    model: Model, features: Mapping[str, Value | None], call: Call, switches: Switches
+) -> Answer:
     with call.stage("preprocess"):
         row = _row(model, features, call)
     call.record(features=features)
     with call.stage("inference"):
-        if random.random() < error_ratio:
+        if random.random() < switches.error_ratio:
             # FastAPI makes this a 500; leaving the block by it is what makes it an error.
             raise HTTPException(500, "injected fault: the model could not be run")
         raw = model.infer(row)
     with call.stage("postprocess"):
-        (outcome,) = model.interpret(raw)
+        (outcome,) = model.interpret(_disturbed(raw, switches))
     call.record(prediction=outcome.prediction, confidence=outcome.confidence)
     return Answer(
         prediction_id=call.prediction_id,
@@ -123,15 +131,22 @@ def _answer(model: Model, features: Mapping[str, float], call: Call, error_ratio
     )
 
 
-def _row(model: Model, features: Mapping[str, float], call: Call) -> NDArray[np.float64]:
+def _disturbed(raw: NDArray[np.float64], switches: Switches) -> NDArray[np.float64]:
+    """Raw output for one row as the switches have it; those that are here need classes."""
+    if switches.flat_confidence:
+        raw = raw + switches.flat_confidence * (1 / raw.shape[1] - raw)
+    if random.random() < switches.wrong_ratio:
+        raw = raw[:, ::-1]
+    return raw
+
+
+def _row(model: Model, features: Mapping[str, Value | None], call: Call) -> NDArray[np.float64]:
     """The features as (1, features), in the model's order; a row it can't use is rejected."""
-    odd = features.keys() ^ set(model.feature_names)
-    if odd or not np.isfinite(list(features.values())).all():
+    try:
+        return model.row(features)
+    except ValueError as error:
         call.reject()
-        problems = [f"missing {name!r}" for name in model.feature_names if name not in features]
-        problems += [f"unknown {name!r}" for name in features if name in odd]
-        raise HTTPException(422, f"features: {', '.join(problems) or 'a value is not finite'}")
-    return np.array([[features[name] for name in model.feature_names]])
+        raise HTTPException(422, f"features: {error}") from None
 
 
 def read_or_train(dataset: Dataset, folder: Path) -> Model:
@@ -151,7 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.setup("demo-server", options.log_format)
     try:
         models = {
-            name: read_or_train(read_dataset(name), options.data_dir / "demo") for name in DATASETS
+            name: read_or_train(dataset, options.data_dir / "demo")
+            for name, dataset in served(options).items()
         }
     except (OSError, ValueError) as error:
         log.error("no_models", reason=str(error))
@@ -179,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m examples.demo.server",
-        description="Serve the demo's two models, which are trained first when need be.",
+        description="Serve the demo's models, which are trained first when need be.",
         epilog="example: python -m examples.demo.server --listen 127.0.0.1:8001",
     )
     parser.add_argument(
@@ -203,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="artifacts go to its folder demo; default: %(default)s",
     )
+    add_models(parser)
     add_log_format(parser)
     return parser
 

@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import httpx
@@ -23,11 +23,13 @@ from examples.demo.command_line import (
     SERVER,
     SIDECAR,
     add_log_format,
+    add_models,
     parse_duration,
     parse_url,
+    served,
 )
-from examples.demo.data import DATASETS, Dataset, Label, read_dataset
-from examples.demo.faults import Shift
+from examples.demo.data import Dataset, Label, Value
+from examples.demo.faults import Switches
 from exporters.sidecar.client import Monitor
 
 __all__ = ["Traffic", "main"]
@@ -38,6 +40,11 @@ REPORT_INTERVAL: Final = 60.0
 FAULTS_INTERVAL: Final = 1.0
 BUSINESS_INTERVAL: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
+USUAL: Final = Switches()
+OF_SERVER: Final = frozenset(
+    {"error_ratio", "extra_latency_seconds", "latency_growth", "flat_confidence", "wrong_ratio"}
+)
+"""The switches that the model server heeds itself."""
 MAX_IN_FLIGHT: Final = 200
 BACKOFF_FIRST: Final = 0.5
 BACKOFF_CAP: Final = 5.0
@@ -55,6 +62,7 @@ class Traffic:
 
     def __init__(
         self,
+        models: Mapping[str, Dataset],
         *,
         client: httpx.AsyncClient,
         sidecar: httpx.AsyncClient,
@@ -66,7 +74,8 @@ class Traffic:
         """Traffic over `client`, whose base address is the model server.
 
         Args:
-            client: for requests and for asking which feature to shift.
+            models: the data of each model by its name.
+            client: for requests and for asking what is switched on.
             sidecar: takes the business events; its base address is the sidecar.
             monitor: takes the labels.
             rate: requests a second, over all models together.
@@ -81,8 +90,9 @@ class Traffic:
         self._interval = 1.0 / rate
         self._label_delay = label_delay
         self._random = random.Random(seed)
-        self._datasets = [read_dataset(name) for name in DATASETS]
-        self._shifts: dict[str, Shift] = {}
+        self._models = models
+        self._switches: dict[str, Switches] = {}
+        self._shown: dict[str, dict[str, Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._failures = 0
@@ -96,10 +106,10 @@ class Traffic:
         background.append(asyncio.create_task(self._report()))
         background.append(asyncio.create_task(self._tell_business()))
         due = loop.time()
-        for dataset in itertools.cycle(self._datasets):
+        for model in itertools.cycle(self._models):
             if due >= end or await _is_set(stop, due - loop.time()):
                 break
-            self._tick(dataset)
+            self._tick(model)
             # On schedule whatever an answer takes; but a pause (a suspended machine) is not
             # made up for by a burst.
             due = max(due + self._interval, loop.time() - 1.0)
@@ -110,30 +120,43 @@ class Traffic:
         await asyncio.gather(*background, *self._tasks, return_exceptions=True)
         await self._send_events()
 
-    def _tick(self, dataset: Dataset) -> None:
+    def _tick(self, model: str) -> None:
         now = asyncio.get_running_loop().time()
         # While the server is down, one request at a time tries whether it is back.
         most = 1 if self._failures else MAX_IN_FLIGHT
         if now < self._next_try or self._in_flight >= most:
             self.counts["skipped"] += 1
             return
-        features, label = self.draw(dataset)
-        task = asyncio.create_task(self._ask(dataset.name, features, label))
+        if not self._happens(self._of(model).throughput):
+            return
+        features, label = self.draw(model)
+        task = asyncio.create_task(self._ask(model, features, label))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def draw(self, dataset: Dataset) -> tuple[dict[str, float], Label]:
-        """A held-out row, any as likely as another, moved by the shift that is switched on."""
+    def _of(self, model: str) -> Switches:
+        return self._switches.get(model, USUAL)
+
+    def draw(self, model: str) -> tuple[dict[str, Value | None], Label]:
+        """A held-out row, any as likely as another, disturbed as is switched on."""
+        dataset, switches = self._models[model], self._of(model)
         row = self._random.randrange(len(dataset.held_out.labels))
-        values = dataset.held_out.features[row].tolist()
-        features = dict(zip(dataset.feature_names, values, strict=True))
-        shift = self._shifts.get(dataset.name)
-        if shift is not None and shift.feature is not None:
-            deviation = dataset.standard_deviations[shift.feature]
-            features[shift.feature] += shift.standard_deviations * deviation
+        named = dataset.named(dataset.held_out.features[row].tolist())
+        features: dict[str, Value | None] = {**named}
+        if (shift := switches.shift) and shift.feature:
+            by = shift.standard_deviations * dataset.standard_deviations[shift.feature]
+            features[shift.feature] = float(named[shift.feature]) + by
+        if (unseen := switches.unseen) and unseen.feature and self._happens(unseen.ratio):
+            features[unseen.feature] = unseen.category
+        if (missing := switches.missing) and missing.feature and self._happens(missing.ratio):
+            features[missing.feature] = None
         return features, dataset.held_out.labels[row]
 
-    async def _ask(self, model: str, features: dict[str, float], label: Label) -> None:
+    def _happens(self, share: float) -> bool:
+        # What always or never happens draws nothing: rows stay those of the seed.
+        return share >= 1 or (share > 0 and self._random.random() < share)
+
+    async def _ask(self, model: str, features: dict[str, Value | None], label: Label) -> None:
         self._in_flight += 1
         try:
             answer = await self._client.post(f"/predict/{model}", json={"features": features})
@@ -147,14 +170,17 @@ class Traffic:
             self.counts["failed"] += 1
             return
         self.counts["answered"] += 1
-        await asyncio.sleep(self._label_delay)
-        answered = answer.json()
-        prediction_id = answered["prediction_id"]
-        self._monitor.label(model_name=model, prediction_id=prediction_id, actual=label)
-        self.counts["labelled"] += 1
+        delay = self._of(model).label_delay_seconds
+        await asyncio.sleep(self._label_delay if delay is None else delay)
+        answered, switches = answer.json(), self._of(model)
+        if not self._happens(switches.lost_labels):
+            prediction_id = answered["prediction_id"]
+            self._monitor.label(model_name=model, prediction_id=prediction_id, actual=label)
+            self.counts["labelled"] += 1
         if answered["prediction"] == "malignant":
             self._events[model, "biopsy"] += 1
-            self._events[model, "biopsy_confirmed"] += label == "malignant"
+            confirmed = label == "malignant" and not self._happens(switches.unconfirmed)
+            self._events[model, "biopsy_confirmed"] += confirmed
 
     async def _tell_business(self) -> None:
         while True:
@@ -196,23 +222,32 @@ class Traffic:
 
     async def _follow_faults(self) -> None:
         while True:
-            shifts: dict[str, Shift] = {}
+            switches: dict[str, Switches] = {}
             try:
                 answer = await self._client.get("/faults")
                 models: dict[str, dict[str, Any]] = answer.json()["models"]
-                shifts = {
-                    name: Shift.model_validate(switches["shift"])
-                    for name, switches in models.items()
-                    if switches["shift"] is not None
+                switches = {
+                    name: Switches.model_validate(held)
+                    for name, held in models.items()
+                    if name in self._models
                 }
-            except (httpx.TransportError, ValueError, KeyError, TypeError):
-                # A server that is down or starting shifts nothing; requests tell that it is down.
-                shifts = {}
-            if shifts != self._shifts:
-                shown = {name: shift.model_dump() for name, shift in shifts.items()}
-                log.info("shift_changed", shifts=shown)
-            self._shifts = shifts
+            except (httpx.TransportError, ValueError, KeyError, TypeError, AttributeError):
+                # A server that is down or starting switches nothing; requests tell that it is down.
+                switches = {}
+            self._tell(switches)
+            self._switches = switches
             await asyncio.sleep(FAULTS_INTERVAL)
+
+    def _tell(self, switches: Mapping[str, Switches]) -> None:
+        """Log what of the traffic is switched on, when that changes."""
+        shown = {
+            name: on
+            for name, held in switches.items()
+            if (on := held.model_dump(exclude_defaults=True, exclude=set(OF_SERVER)))
+        }
+        if shown != self._shown:
+            log.info("traffic_changed", models=shown)
+        self._shown = shown
 
     async def _report(self) -> None:
         while True:
@@ -258,6 +293,7 @@ async def _run(options: argparse.Namespace, monitor: Monitor) -> Counter[str]:
         ) as sidecar,
     ):
         traffic = Traffic(
+            served(options),
             client=client,
             sidecar=sidecar,
             monitor=monitor,
@@ -305,6 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, help="of the choice of rows; default: another each time"
     )
+    add_models(parser)
     add_log_format(parser)
     return parser
 

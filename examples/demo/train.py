@@ -101,7 +101,8 @@ def write_training_data(dataset: Dataset, path: Path) -> None:
         )
         for features, outcome, label in rows:
             confidence = [] if outcome.confidence is None else [outcome.confidence]
-            writer.writerow([*features, outcome.prediction, *confidence, label])
+            named = dataset.named(features).values()
+            writer.writerow([*named, outcome.prediction, *confidence, label])
 
 
 def score_held_out(model: Model, dataset: Dataset) -> dict[str, float]:
@@ -114,22 +115,26 @@ def score_held_out(model: Model, dataset: Dataset) -> dict[str, float]:
             "mae": float(mean_absolute_error(rows.labels, predicted)),
             "r2": float(r2_score(rows.labels, predicted)),
         }
-    malignant = [label == "malignant" for label in rows.labels]
+    # The classes are in the order of the alphabet; scores are of the last one.
+    last = max(rows.labels)
+    positive = [label == last for label in rows.labels]
     return {
         "accuracy": float(accuracy_score(rows.labels, predicted)),
-        "auc": float(roc_auc_score(malignant, 1.0 - raw[:, 0])),
+        "auc": float(roc_auc_score(positive, raw[:, 1])),
     }
 
 
 def _write_profile(dataset: Dataset, training: Path, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "exporters.drift", "profile", "--data", str(training)]
+    data = str(training.resolve())
+    command = [sys.executable, "-m", "exporters.drift", "profile", "--data", data]
     command += ["--model", dataset.name, "--version", dataset.version]
     command += ["--prediction", "prediction", "--label", "label"]
     if dataset.task != "regression":
         command += ["--confidence", "confidence"]
-    command += ["--out", str(folder / f"{dataset.name}.json")]
-    return subprocess.run(command, check=False).returncode
+    command += ["--out", str(folder.resolve() / f"{dataset.name}.json")]
+    # From a folder without a models.yaml, which need not have all of these models.
+    return subprocess.run(command, cwd=training.parent, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from contract.profile import NumericBins, count_numeric, read_profile
+from contract.profile import CategoryBins, NumericBins, count_numeric, read_profile
 from examples.demo import train
 from examples.demo.data import DATASETS, Rows, read_dataset
 from examples.demo.model import Model, artifact_path, fit_model, read_model, write_model
@@ -22,12 +22,22 @@ def replayed_psi(name: str, rows: NDArray[np.float64]) -> dict[str, float]:
     profile = read_profile(PROFILES / f"{name}.json")
     scores = {}
     for feature, values in zip(dataset.feature_names, rows.T, strict=True):
-        bins = profile.features[feature]
-        assert isinstance(bins, NumericBins)
-        replayed = 100.0 * count_numeric(bins.edges, values).astype(np.float64)
-        reference = np.array(bins.counts, dtype=np.float64)
+        replayed = 100.0 * counted(name, feature, profile.features[feature], values)
+        reference = np.array(profile.features[feature].counts, dtype=np.float64)
         scores[feature] = float(psi(Sides(reference, replayed)))
     return scores
+
+
+def counted(
+    name: str, feature: str, bins: NumericBins | CategoryBins, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How many of the values are in each bin; a category stands as its place among its names."""
+    if isinstance(bins, NumericBins):
+        return count_numeric(bins.edges, values).astype(np.float64)
+    names = read_dataset(name).categories[feature]
+    own = [names[int(value)] for value in values]
+    counts = [float(own.count(category)) for category in bins.categories]
+    return np.array([*counts, len(own) - sum(counts)])
 
 
 def as_set(rows: Rows) -> set[tuple[float, ...]]:
@@ -49,9 +59,9 @@ def test_the_committed_profile_is_of_the_training_rows(name: str) -> None:
     assert (profile.model_name, profile.model_version) == (dataset.name, dataset.version)
     assert profile.rows == len(dataset.training.labels)
     assert tuple(profile.features) == dataset.feature_names
-    for bins, values in zip(profile.features.values(), dataset.training.features.T, strict=True):
-        assert isinstance(bins, NumericBins)
-        assert bins.counts == tuple(count_numeric(bins.edges, values))
+    columns = zip(profile.features.items(), dataset.training.features.T, strict=True)
+    for (feature, bins), values in columns:
+        assert bins.counts == tuple(counted(name, feature, bins, values))
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -109,9 +119,10 @@ def test_training_writes_what_profiles_are_made_from(tmp_path: Path) -> None:
         classifier = dataset.task != "regression"
         outcome = ["prediction", *(["confidence"] if classifier else []), "label"]
         assert list(rows[0]) == [*dataset.feature_names, *outcome]
-        features = {tuple(float(row[name]) for name in dataset.feature_names) for row in rows}
-        assert features == as_set(dataset.training)
+        features = {tuple(row[name] for name in dataset.feature_names) for row in rows}
+        named = (dataset.named(row).values() for row in dataset.training.features.tolist())
+        assert features == {tuple(map(str, values)) for values in named}
         assert artifact_path(tmp_path, dataset).exists()
         if classifier:
-            assert {row["prediction"] for row in rows} == {"benign", "malignant"}
+            assert {row["prediction"] for row in rows} == set(dataset.training.labels)
             assert all(0.5 <= float(row["confidence"]) <= 1.0 for row in rows)

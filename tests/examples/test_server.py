@@ -11,16 +11,15 @@ import httpx
 import pytest
 
 from examples.demo import inject
-from examples.demo.data import DATASETS, read_dataset
-from examples.demo.faults import Change, Faults, Shift, Switches
+from examples.demo.data import DATASETS, Value, read_dataset
+from examples.demo.faults import LONGEST, Change, Faults, Missing, Shift, Switches, Unseen
 from exporters.sidecar.client import Monitor
 from tests.exporters.sidecar.recorder import PATIENCE, Recorder
 
 
-def row(model: str, number: int = 0) -> dict[str, float]:
+def row(model: str, number: int = 0) -> dict[str, Value]:
     dataset = read_dataset(model)
-    values = dataset.held_out.features[number].tolist()
-    return dict(zip(dataset.feature_names, values, strict=True))
+    return dataset.named(dataset.held_out.features[number].tolist())
 
 
 def predict(server: str, model: str, features: dict[str, Any] | None = None) -> httpx.Response:
@@ -59,6 +58,7 @@ def test_only_a_classifier_is_confident(server: str) -> None:
         ({"bmi": None}, "missing 'bmi'"),
         ({"height": 1.8}, "unknown 'height'"),
         ({"bmi": "1e999"}, "not finite"),
+        ({"bmi": "much"}, "no number: 'much'"),
     ],
 )
 def test_a_row_that_the_model_cannot_use_is_rejected(
@@ -112,6 +112,9 @@ def test_extra_latency_is_in_what_is_reported(
         ({"error_ratio": 2}, "less than or equal to 1"),
         ({"model": "fraud", "error_ratio": 1}, "no 'fraud' here"),
         ({"shift": {"feature": "height"}, "model": "diabetes"}, "has no 'height'"),
+        ({"shift": {"feature": "age_band"}, "model": "diabetes-risk"}, "has no 'age_band'"),
+        ({"unseen": {}, "model": "diabetes"}, "has no feature with categories"),
+        ({"wrong_ratio": 0.5, "model": "diabetes"}, "has no classes"),
         ({"errors": 1}, "Extra inputs"),
         ({"for_seconds": 0}, "greater than 0"),
     ],
@@ -128,13 +131,67 @@ def test_a_change_that_makes_no_sense_is_refused_and_changes_nothing(
 
 def test_a_fault_ends_by_itself_and_the_others_stay() -> None:
     now = 0.0
-    faults = Faults(DATASETS, clock=lambda: now)
+    faults = Faults({name: read_dataset(name) for name in DATASETS}, clock=lambda: now)
     faults.apply(Change(error_ratio=0.5, for_seconds=60))
     faults.apply(Change(shift=Shift(), model="diabetes"))
     assert faults.of("diabetes") == Switches(error_ratio=0.5, shift=Shift(feature="bmi"))
     now = 60.0
     assert faults.of("diabetes") == Switches(shift=Shift(feature="bmi"))
     assert faults.of("breast-cancer") == Switches()
+
+
+def test_a_change_for_every_model_switches_for_each_what_it_can_have() -> None:
+    faults = Faults({name: read_dataset(name) for name in DATASETS})
+    faults.apply(Change(unseen=Unseen(), wrong_ratio=0.5, missing=Missing(ratio=0.1)))
+    assert faults.all() == {
+        "breast-cancer": Switches(
+            wrong_ratio=0.5, missing=Missing(feature="mean radius", ratio=0.1)
+        ),
+        "diabetes": Switches(missing=Missing(feature="bmi", ratio=0.1)),
+        "diabetes-risk": Switches(
+            wrong_ratio=0.5,
+            missing=Missing(feature="s1", ratio=0.1),
+            unseen=Unseen(feature="age_band"),
+        ),
+    }
+
+
+def test_a_leak_makes_requests_slower_and_slower_up_to_a_limit() -> None:
+    now = 0.0
+    faults = Faults({"diabetes": read_dataset("diabetes")}, clock=lambda: now)
+    faults.apply(Change(extra_latency_seconds=0.5, latency_growth=0.1))
+    assert faults.of("diabetes").extra_latency_seconds == 0.5
+    now = 10.0
+    assert faults.of("diabetes").extra_latency_seconds == 1.5
+    now = 1000.0
+    assert faults.of("diabetes").extra_latency_seconds == LONGEST
+
+
+def test_what_is_missing_or_unseen_is_answered_and_reported_as_it_came(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    features = {**row("diabetes-risk"), "age_band": "unknown", "bmi": None}
+    assert predict(server, "diabetes-risk", features).status_code == 200
+    assert monitor.flush(PATIENCE)
+    assert [event["features"] for event in sidecar.predictions] == [features]
+
+
+def test_doubt_flattens_confidences_and_leaves_predictions_as_they_are(server: str) -> None:
+    before = predict(server, "breast-cancer").json()
+    change = {"model": "breast-cancer", "flat_confidence": 0.9}
+    httpx.post(f"{server}/faults", json=change, trust_env=False)
+    after = predict(server, "breast-cancer").json()
+    assert after["prediction"] == before["prediction"]
+    assert after["confidence"] == pytest.approx(0.5 + 0.1 * (before["confidence"] - 0.5))
+
+
+def test_wrong_predictions_are_as_sure_as_right_ones(server: str) -> None:
+    before = predict(server, "breast-cancer").json()
+    change = {"model": "breast-cancer", "wrong_ratio": 1.0}
+    httpx.post(f"{server}/faults", json=change, trust_env=False)
+    after = predict(server, "breast-cancer").json()
+    assert {before["prediction"], after["prediction"]} == {"benign", "malignant"}
+    assert after["confidence"] == before["confidence"]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +201,15 @@ def test_a_fault_ends_by_itself_and_the_others_stay() -> None:
         ("latency --extra 500ms", ["breast-cancer: 0.5 s slower", "diabetes: 0.5 s slower"]),
         ("shift", ["breast-cancer: mean radius +2 σ", "diabetes: bmi +2 σ"]),
         ("shift --model diabetes --feature s5 --by -1", ["breast-cancer: nothing", "s5 -1 σ"]),
+        ("leak --growth 60ms", ["diabetes: ", "s slower, 0.06 s more every minute"]),
+        ("drop", ["diabetes: 10% of the requests"]),
+        ("missing --model diabetes", ["diabetes: bmi missing in 50%"]),
+        ("unseen", ["diabetes: nothing", "diabetes-risk: age_band is unknown in 30%"]),
+        ("doubt", ["breast-cancer: confidences 90% flatter", "diabetes: nothing"]),
+        ("wrong --ratio 0.2", ["breast-cancer: 20% of predictions are wrong"]),
+        ("late-labels --delay 20s", ["diabetes: labels after 20 s"]),
+        ("lost-labels", ["diabetes: 100% of labels are lost"]),
+        ("unconfirmed", ["breast-cancer: 50% of biopsies are not confirmed"]),
         ("nothing", ["breast-cancer: nothing", "diabetes: nothing"]),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from examples.demo.gpu.__main__ import build
+from examples.demo.gpu.state import change_state, leaking, parse_state
 from tests.processes import ROOT, eventually, free_port, http, running
 
 LAUNCH = [sys.executable, "-m", "examples.demo.gpu", "--data-dir"]
@@ -33,6 +34,31 @@ def test_the_exporter_shows_gpus_that_say_that_they_are_simulated(tmp_path: Path
 def _scrape(address: str) -> str:
     with http() as client:
         return client.get(f"http://{address}/metrics").raise_for_status().text
+
+
+def test_what_is_changed_in_the_state_is_what_gpus_are_like_and_can_be_taken_back(
+    tmp_path: Path,
+) -> None:
+    state = tmp_path / "mine.txt"
+    own = (ROOT / "examples/demo/gpu/simulated.txt").read_text()
+    state.write_text(f"{own}gpu.0.temperature 41\n")
+    address = f"127.0.0.1:{free_port()}"
+    argv = [*LAUNCH, str(tmp_path), "--always", "--state", str(state), "--"]
+    argv += [sys.executable, "-m", "exporters.gpu", "serve", "--listen", address]
+
+    def temperature() -> float | None:
+        families = {f.name: f.samples for f in text_string_to_metric_families(_scrape(address))}
+        samples = families.get("ml_gpu_temperature_celsius", [])
+        return samples[0].value if samples else None
+
+    with running(argv, ready_url=f"http://{address}/readyz", exits_with=0):
+        live = tmp_path / "gpu" / "state.txt"
+        back = change_state(live, {"gpu.0.temperature": leaking(90, 1000, 95), "xid": "1 0 79"})
+        assert back == {"gpu.0.temperature": "41", "xid": None}
+        eventually(lambda: temperature() == 95)
+        change_state(live, back)
+        eventually(lambda: temperature() == 41)
+        assert set(parse_state(live.read_text())) == set(parse_state(state.read_text()))
 
 
 def test_a_machine_with_nvidias_library_keeps_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from examples.demo.data import DATASETS, Label, read_dataset
+from examples.demo.data import DATASETS, Label, Value, read_dataset
 from examples.demo.model import Model
 from examples.demo.traffic import Traffic
 from exporters.sidecar.client import Monitor
@@ -38,6 +38,7 @@ async def drive(
         httpx.AsyncClient(base_url=sidecar, trust_env=False) as told,
     ):
         traffic = Traffic(
+            {name: read_dataset(name) for name in DATASETS},
             client=client,
             sidecar=told,
             monitor=monitor,
@@ -55,9 +56,14 @@ async def drive(
         return traffic
 
 
-def held_out(model: str) -> dict[tuple[float, ...], Label]:
-    rows = read_dataset(model).held_out
-    return dict(zip(map(tuple, rows.features.tolist()), rows.labels, strict=True))
+def held_out(model: str) -> dict[tuple[Value, ...], Label]:
+    dataset = read_dataset(model)
+    named = (tuple(dataset.named(row).values()) for row in dataset.held_out.features.tolist())
+    return dict(zip(named, dataset.held_out.labels, strict=True))
+
+
+def switch(server: str, **change: object) -> None:
+    httpx.post(f"{server}/faults", json=change, trust_env=False).raise_for_status()
 
 
 def test_every_model_gets_held_out_rows_and_then_their_true_labels(
@@ -111,10 +117,58 @@ def test_the_shift_switch_moves_one_feature(
         return [features for features in seen if tuple(features.values()) not in known]
 
     asyncio.run(drive(server, monitor, lambda it: len(shifted(it)) > 3))
-    rows = {tuple(round(value, 6) for value in row) for row in held_out("diabetes")}
+    rows = {tuple(round(float(value), 6) for value in row) for row in held_out("diabetes")}
     for features in shifted(None):  # type: ignore[arg-type]
         back = {**features, "bmi": features["bmi"] - shift}
         assert tuple(round(value, 6) for value in back.values()) in rows
+
+
+def test_missing_and_unseen_values_come_in_their_share_of_requests(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    switch(server, model="diabetes-risk", missing={"feature": "bmi"}, unseen={"ratio": 0.5})
+
+    def disturbed(_: Traffic) -> list[str]:
+        seen = [e["features"] for e in sidecar.predictions if e["model_name"] == "diabetes-risk"]
+        return [features["age_band"] for features in seen if features["bmi"] is None]
+
+    asyncio.run(drive(server, monitor, lambda it: len(disturbed(it)) > 30))
+    bands = disturbed(None)  # type: ignore[arg-type]
+    assert 0.2 < bands.count("unknown") / len(bands) < 0.8
+
+
+def test_lost_labels_do_not_come_and_late_ones_come_late(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    switch(server, model="diabetes", lost_labels=1.0)
+    switch(server, model="breast-cancer", label_delay_seconds=0.5)
+    asyncio.run(drive(server, monitor, lambda it: it.counts["answered"] >= 100))
+    assert monitor.flush(PATIENCE)
+    at = {event["prediction_id"]: event["timestamp"] for event in sidecar.predictions}
+    # The first requests were made before the traffic had asked.
+    early = [it for it in sidecar.labels if it["model_name"] == "diabetes"]
+    assert len(early) < 5
+    late = [
+        label["timestamp"] - at[label["prediction_id"]]
+        for label in sidecar.labels
+        if label["model_name"] == "breast-cancer"
+    ]
+    assert max(late) >= 0.5
+
+
+def test_fewer_requests_come_and_unconfirmed_biopsies_lower_the_ratio(
+    server: str, monitor: Monitor, sidecar: Recorder
+) -> None:
+    switch(server, model="diabetes", throughput=0.0)
+    switch(server, model="breast-cancer", unconfirmed=1.0)
+    asyncio.run(drive(server, monitor, lambda it: it.counts["answered"] >= 60, sidecar=sidecar.url))
+    assert monitor.flush(PATIENCE)
+    asked = Counter(event["model_name"] for event in sidecar.predictions)
+    assert asked["diabetes"] < 5 < asked["breast-cancer"]
+    events: Counter[str] = Counter()
+    for event in sidecar.business:
+        events[event["event"]] += event["count"]
+    assert events["biopsy_confirmed"] < events["biopsy"] / 2
 
 
 def test_failed_requests_are_counted_and_never_labelled(
@@ -152,12 +206,18 @@ def test_a_server_that_is_down_is_said_once_and_found_again(
 
 
 def test_one_seed_gives_one_sequence_of_rows() -> None:
-    def draw(seed: int) -> list[tuple[dict[str, float], Label]]:
+    def draw(seed: int) -> list[tuple[dict[str, Value | None], Label]]:
         nobody = httpx.AsyncClient()
         traffic = Traffic(
-            client=nobody, sidecar=nobody, monitor=Monitor(), rate=1, label_delay=1, seed=seed
+            {name: read_dataset(name) for name in DATASETS},
+            client=nobody,
+            sidecar=nobody,
+            monitor=Monitor(),
+            rate=1,
+            label_delay=1,
+            seed=seed,
         )
-        return [traffic.draw(read_dataset(name)) for name in DATASETS * 10]
+        return [traffic.draw(name) for name in DATASETS * 10]
 
     assert draw(7) == draw(7) != draw(8)
 

@@ -27,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare, and become the command. Returns only where that fails: 127."""
     options = _parser().parse_args(arguments)
     environment = dict(os.environ)
-    reason = _unwanted()
+    reason = _unwanted(always=options.always)
     if reason:
         print(f"no simulated GPU: {reason}", file=sys.stderr)
     else:
         folder = options.data_dir.resolve() / "gpu"
         build(folder)
         state = folder / "state.txt"
-        text = (HERE / "simulated.txt").read_text().replace("{data}", str(folder.parent))
+        text = options.state.read_text().replace("{data}", str(folder.parent))
         state.write_text(text)
         paths = [str(folder), *filter(None, [environment.get("LD_LIBRARY_PATH")])]
         environment["LD_LIBRARY_PATH"] = os.pathsep.join(paths)
@@ -61,13 +61,19 @@ def build(folder: Path) -> Path:
     return library
 
 
-def _unwanted() -> str:
+def _unwanted(*, always: bool) -> str:
     """Why nothing is to be simulated, or an empty text."""
+    if not always and _is_installed():
+        return f"{LIBRARY} is installed here"
+    return "" if shutil.which("cc") else "no C compiler (cc) to build its driver with"
+
+
+def _is_installed() -> bool:
     try:
         ctypes.CDLL(LIBRARY)
     except OSError:
-        return "" if shutil.which("cc") else "no C compiler (cc) to build its driver with"
-    return f"{LIBRARY} is installed here"
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data-dir", type=Path, default=Path("data"), help="where the driver is built: %(default)s"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=HERE / "simulated.txt",
+        metavar="FILE",
+        help="what the GPUs are like, as fake_nvml.c describes it; default: two that are well",
+    )
+    parser.add_argument(
+        "--always", action="store_true", help="simulate even where there are real ones"
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     return parser

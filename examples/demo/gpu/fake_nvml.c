@@ -9,6 +9,8 @@
  *     gpu.0.power 350000
  *     gpu.1.power ~ 90000 650000 60         swings between the two, once in 60 seconds
  *     gpu.*.energy + 350000                 grows by so much a second
+ *     gpu.1.memory_used / 64e9 2e8 79e9 512.5   from 64e9 on by 2e8 a second, 79e9 at most, since
+ *                                           512.5 seconds of the monotonic clock
  *     gpu.0.encoder !3                      this call fails with NVML's error 3
  *     gpu.1 !15                             every call about GPU 1 fails with error 15
  *     init !9                               NVML itself does not start
@@ -207,16 +209,19 @@ static int read_text(const struct gpu *gpu, const char *what, char text[MAX_TEXT
     return look_up(key, text);
 }
 
-/* A number as it is now: fixed, swinging (each GPU a little later than the one before) or growing. */
+/* A number as it is now: fixed, swinging (each GPU a little later than the one before), growing, or
+ * leaking away. */
 static double evaluate(const char *text, u32 index)
 {
-    double low, high, period, rate;
+    double low, high, period, rate, since;
 
     if (sscanf(text, "~ %lf %lf %lf", &low, &high, &period) == 3) {
         double phase = seconds_now() / period + index / 8.0;
 
         return low + (high - low) * (1 - cos(2 * acos(-1) * phase)) / 2;
     }
+    if (sscanf(text, "/ %lf %lf %lf %lf", &low, &rate, &high, &since) == 4)
+        return fmin(low + rate * fmax(seconds_now() - since, 0), high);
     if (sscanf(text, "+ %lf", &rate) == 1)
         return rate * seconds_now();
     return strtod(text, NULL);
