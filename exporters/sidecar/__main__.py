@@ -23,6 +23,7 @@ from contract.profile import ProfileError, read_profile
 from contract.spec import Model, Spec
 from exporters.expose import Family, Own, add_serve_arguments, app, serve
 from exporters.expose.follow import LOOK, Follower
+from exporters.expose.guard import Guard, TokenError, read_token
 from exporters.sidecar.artifact import Artifacts
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
@@ -32,7 +33,7 @@ from exporters.sidecar.log.command import add_export, run_export
 from exporters.sidecar.log.open import open_log
 from exporters.sidecar.proxy.supervise import ProxyError
 from exporters.sidecar.proxy.upstreams import Upstreams
-from exporters.sidecar.web import Guard, Web
+from exporters.sidecar.web import Web, refuse_writing
 from exporters.sidecar.wire import direct_protocol
 
 __all__ = ["main"]
@@ -115,7 +116,7 @@ class _Sidecar:
         """The web application, whose lifespan runs everything else."""
         routes = [*self.web.routes(), *self._upstreams.routes()]
         made = app(self._own, self._collect, routes=routes, lifespan=self._lifespan)
-        return self._guard.wrap(made, self._intake)
+        return self._guard.wrap(made, refuse_writing(self._intake))
 
     async def _collect(self) -> Sequence[Family]:
         with self._own.collecting():
@@ -214,20 +215,13 @@ class _Reading:
 
 def _read(options: argparse.Namespace) -> _Reading:
     spec = read_spec_by(options)
-    return _Reading(options.models, spec, _read_layouts(spec, options.model), _read_token(spec))
-
-
-def _read_token(spec: Spec) -> str:
-    if spec.sidecar.token_file is None:
-        return ""
-    path = spec.path(spec.sidecar.token_file)
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeError) as error:
-        raise _TokenError(f"{path}: cannot be read: {error}") from None
-    if not token:
-        raise _TokenError(f"{path}: holds no token; an empty one would let everybody write")
-    return token
+    token = spec.sidecar.token_file
+    return _Reading(
+        options.models,
+        spec,
+        _read_layouts(spec, options.model),
+        read_token(spec.path(token) if token else None),
+    )
 
 
 def _files(found: _Reading) -> list[Path]:
@@ -244,15 +238,11 @@ def _tell_notes(layouts: Sequence[Layout]) -> None:
             log.info("counts_less", model=layout.model.name, reason=note)
 
 
-class _TokenError(ValueError):
-    pass
-
-
 class _UnknownModelError(ValueError):
     pass
 
 
-_BAD: Final = (ProblemsError, ProfileError, _UnknownModelError, _TokenError)
+_BAD: Final = (ProblemsError, ProfileError, _UnknownModelError, TokenError)
 
 
 def _read_layouts(spec: Spec, names: Sequence[str]) -> list[Layout]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
@@ -11,9 +10,9 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.spec import Limits
+from exporters.expose.guard import Guard
 from exporters.sidecar.arrow import ARROW, MissingPyarrowError, read_arrow_table
 from exporters.sidecar.body import STREAM, TABLE, Body, BodyError, Decoded, Reader
 from exporters.sidecar.columnar import Batch, read_json_table, read_table
@@ -32,7 +31,7 @@ from exporters.sidecar.shape import Shape
 from exporters.sidecar.status import prefers_html, read_status, render_html
 from exporters.sidecar.wire import Answer, Direct, Headers
 
-__all__ = ["MAX_BODY", "MAX_ERRORS", "Guard", "Web"]
+__all__ = ["MAX_BODY", "MAX_ERRORS", "Web", "refuse_writing"]
 
 MAX_BODY: Final = Limits().body
 """Bytes of one request."""
@@ -307,39 +306,16 @@ def _unpack(body: bytes, limit: int) -> bytes:
     return unpacked
 
 
-class Guard:
-    """Lets only those write who send the token; everybody where it is empty."""
+def refuse_writing(intake: Intake) -> Callable[[str], Response]:
+    """What writing to a path without the token is answered with; it is counted, too."""
 
-    def __init__(self, token: str) -> None:
-        self.token = token
+    def refuse(path: str) -> Response:
+        message = "needs the token of the sidecar: Authorization: Bearer TOKEN"
+        refusal = Refusal(None, "auth", (("", message),))
+        intake.refuse(refusal, path[:100])
+        return _response(_answer(401, None, [refusal]))
 
-    def admits(self, authorization: bytes) -> bool:
-        """Whether an Authorization header has the token."""
-        if not self.token:
-            return True
-        scheme, _, given = authorization.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(
-            given.strip(), self.token.encode()
-        )
-
-    def wrap(self, application: ASGIApp, intake: Intake) -> ASGIApp:
-        """The application, which answers writing without the token with 401."""
-
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
-                return await application(scope, receive, send)
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if self.admits(given):
-                return await application(scope, receive, send)
-            message = "needs the token of the sidecar: Authorization: Bearer TOKEN"
-            refusal = Refusal(None, "auth", (("", message),))
-            intake.refuse(refusal, scope["path"][:100])
-            response = _response(_answer(401, None, [refusal]))
-            # The body is not read, so nothing else can come on this connection.
-            response.headers.update({"WWW-Authenticate": "Bearer", "Connection": "close"})
-            return await response(scope, receive, send)
-
-        return guarded
+    return refuse
 
 
 def _announced(request: Request) -> int:
