@@ -1219,6 +1219,55 @@ NOTIFICATIONS_FAILED: Final = _counter(
     "Webhook calls that could not be taken (decode) or written down (write).",
 )
 
+CHANNEL_NOTIFICATIONS: Final = _counter(
+    "ml_channel_notifications_total",
+    ("channel", "result"),
+    Exporter.RESPONDER,
+    "Notifications handed to a channel of one's own, by result: delivered, failed, timeout, "
+    "dropped.",
+)
+CHANNEL_PENDING: Final = _gauge(
+    "ml_channel_pending",
+    ("channel",),
+    Exporter.RESPONDER,
+    "Notifications that wait for a channel of one's own.",
+)
+
+# Remediation
+
+REMEDIATION_ACTIONS: Final = _counter(
+    "ml_remediation_actions_total",
+    (*MODEL, "action", "outcome"),
+    Exporter.RESPONDER,
+    "What became of actions about alerts: succeeded, failed, unknown, dry_run; or why one was left "
+    "out: cooldown, limit, breaker.",
+)
+REMEDIATION_VERIFIED: Final = _counter(
+    "ml_remediation_verified_total",
+    (*MODEL, "action", "result"),
+    Exporter.RESPONDER,
+    "Actions that were done, by whether the alert resolved within verify_within: resolved, "
+    "unresolved.",
+)
+REMEDIATION_PENDING: Final = _gauge(
+    "ml_remediation_pending",
+    (),
+    Exporter.RESPONDER,
+    "Actions that wait for their time while their alerts fire.",
+)
+REMEDIATION_BREAKER: Final = _gauge(
+    "ml_remediation_breaker_open",
+    (*MODEL, "team", "action"),
+    Exporter.RESPONDER,
+    "1 where an action failed so often in a row that it is not tried for now.",
+)
+REMEDIATION_DRY_RUN: Final = _gauge(
+    "ml_remediation_dry_run",
+    (),
+    Exporter.RESPONDER,
+    "1 where actions are only written down (remediation.dry_run).",
+)
+
 # Every exporter
 
 EXPORTER_BUILD_INFO: Final = _gauge(

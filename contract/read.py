@@ -20,6 +20,7 @@ from contract.alerts import ALERTS, Alert, Display
 from contract.document import Document, KeyPath, dotted, read_document
 from contract.problems import ProblemsError
 from contract.quantity import Duration, parse_ratio
+from contract.remediation import check_remediation
 from contract.retention import check_retention
 from contract.serving import check_serving
 from contract.slo import check_slo
@@ -63,6 +64,7 @@ def read_spec(
         _check_teams(spec, document)
         check_retention(written, spec, document)
         _check_maintenance(spec, document)
+        check_remediation(written, spec, document)
     if document.problems or spec is None:
         raise ProblemsError(document.problems)
     return spec
@@ -78,15 +80,33 @@ def _validate(data: Any, document: Document, root: Path | None) -> Spec | None:
     except ValidationError as error:
         for found in error.errors(include_url=False):
             loc = tuple(part for part in found["loc"] if part != "[key]")
-            _explain(found, loc, document)
+            _explain(found, loc, _untagged(loc, data), document)
         return None
 
 
-def _explain(found: Mapping[str, Any], loc: KeyPath, document: Document) -> None:
+def _untagged(loc: KeyPath, data: Any) -> KeyPath:
+    """The path without the kinds of items that pydantic tells apart by `do:`, which it names."""
+    kept: list[str | int] = []
+    tag = None
+    for part in loc:
+        if tag is not None and part == tag:
+            tag = None
+            continue
+        kept.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+        tag = data.get("do") if isinstance(part, int) and isinstance(data, dict) else None
+    return tuple(kept)
+
+
+def _explain(found: Mapping[str, Any], tagged: KeyPath, loc: KeyPath, document: Document) -> None:
+    """Put what pydantic found back at its place; `tagged` is `loc` with the kinds of items."""
     kind, value = found["type"], found.get("input")
     context = found.get("ctx", {})
     if kind == "extra_forbidden":
-        known = sorted(_keys_at(loc[:-1]))
+        known = sorted(_keys_at(tagged[:-1]))
         near = difflib.get_close_matches(str(loc[-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
         document.problem(loc, "unknown key", hint, at_key=True)
@@ -95,13 +115,19 @@ def _explain(found: Mapping[str, Any], loc: KeyPath, document: Document) -> None
     elif kind == "spec":
         at_key = "[key]" in found["loc"]
         document.problem(loc, found["msg"], context.get("suggestion", ""), at_key=at_key)
-    elif kind == "literal_error":
+    elif kind == "union_tag_not_found":
+        kinds = ", ".join(kind for model in _models_at(tagged) for kind in _kinds(model))
+        document.problem((*loc, "do"), "is required", f"write one of {kinds}")
+    elif kind in {"literal_error", "union_tag_invalid"}:
+        if kind == "union_tag_invalid":
+            loc, value = (*loc, "do"), context["tag"]
+            context = {"expected": context["expected_tags"]}
         wanted = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         near = difflib.get_close_matches(str(value), wanted.split(", "), n=1)
         hint = f"did you mean {near[0]}?" if near else f"write one of {wanted}"
         document.problem(loc, f"is not known: {value!r}", hint)
     elif kind in {"model_type", "dict_type", "model_attributes_type"}:
-        keys = ", ".join(sorted(_keys_at(loc))) or "key: value"
+        keys = ", ".join(sorted(_keys_at(tagged))) or "key: value"
         document.problem(loc, f"should be a mapping, got {_called(value)}", f"keys: {keys}")
     elif kind in _SAID:
         document.problem(loc, f"{_SAID[kind]}, got {_called(value)}")
@@ -131,15 +157,28 @@ def _called(value: Any) -> str:
 
 def _keys_at(loc: KeyPath) -> Iterable[str]:
     """The keys that a mapping of the spec at this path may have."""
-    model: type[BaseModel] | None = Spec
+    return {
+        info.alias or name for model in _models_at(loc) for name, info in model.model_fields.items()
+    }
+
+
+def _models_at(loc: KeyPath) -> list[type[BaseModel]]:
+    """The sections that may stand at this path, in which `do:` of items is named."""
+    models: list[type[BaseModel]] = [Spec]
     for part in loc:
-        if model is None:
-            return ()
         if isinstance(part, int):
             continue
-        info = _field(model, part)
-        model = _model_in(info.annotation) if info else model
-    return (info.alias or name for name, info in model.model_fields.items()) if model else ()
+        if len(models) > 1 and (of_kind := [m for m in models if part in _kinds(m)]):
+            models = of_kind
+            continue
+        info = next(filter(None, (_field(model, part) for model in models)), None)
+        models = list(_models_in(info.annotation)) if info else models
+    return models
+
+
+def _kinds(model: type[BaseModel]) -> tuple[str, ...]:
+    """What stands under `do:` of a section that is told apart by it."""
+    return get_args(model.model_fields["do"].annotation) if "do" in model.model_fields else ()
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
@@ -149,14 +188,13 @@ def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
     return None
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The section inside `Model`, `tuple[Model, ...]`, `dict[str, Team]` or `Smtp | None`."""
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections inside `Model`, `tuple[Model, ...]`, `dict[str, Team]` or `Smtp | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        yield annotation
+        return
     for argument in get_args(annotation):
-        if (inside := _model_in(argument)) is not None:
-            return inside
-    return None
+        yield from _models_in(argument)
 
 
 # What pydantic cannot see: one part of the file against another

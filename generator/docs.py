@@ -164,6 +164,9 @@ CONDITIONS: Final = {
     "ConfigReloadFailed": "Prometheus or Alertmanager refuses its configuration as it is now.",
     "NotificationsNotWritten": "The responder could not write notifications to its log in the last "
     "15 minutes.",
+    "RemediationFailing": "An action of a model failed, or did not resolve its alert, "
+    "`remediation.breaker.failures` times in a row; it is not tried again for "
+    "`remediation.breaker.pause`.",
     "Watchdog": "Always: if it is missing, alerting is broken.",
 }
 """When each alert fires, in words; generator.queries.alerting says the same in PromQL."""

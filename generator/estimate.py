@@ -71,7 +71,7 @@ class Estimate:
 def estimate(spec: Spec) -> Estimate:
     """What Prometheus will hold and take in, with everything that models.yaml turns on."""
     models: dict[tuple[str, str], Cost] = {}
-    parts = {part: Cost() for part in ("sidecar", "runtimes", "drift", "recorded")}
+    parts = {part: Cost() for part in ("sidecar", "runtimes", "drift", "responder", "recorded")}
     known: dict[Shape, _Series] = {}
     for model in spec.models:
         shape = Shape.of(model, spec)
@@ -130,11 +130,12 @@ class _Series:
 
     sidecar: float
     drift: float
+    responder: float
     recorded: Cost
 
     @classmethod
     def of(cls, shape: Shape, model: Model, spec: Spec) -> _Series:
-        told = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0}
+        told = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0, Exporter.RESPONDER: 0.0}
         for metric in METRICS:
             if metric.exporter in told and "model_name" in metric.labels:
                 told[metric.exporter] += series_of(metric, shape)
@@ -145,7 +146,12 @@ class _Series:
             if "model_name" in rule.labels:
                 series = recorded_series(rule, shape)
                 recorded += Cost(series, series / _interval(rule, spec))
-        return cls(told[Exporter.SIDECAR], told[Exporter.DRIFT] + promised, recorded)
+        return cls(
+            sidecar=told[Exporter.SIDECAR],
+            drift=told[Exporter.DRIFT] + promised,
+            responder=told[Exporter.RESPONDER],
+            recorded=recorded,
+        )
 
 
 def _of_model(series: _Series, model: Model, spec: Spec) -> dict[str, Cost]:
@@ -155,6 +161,7 @@ def _of_model(series: _Series, model: Model, spec: Spec) -> dict[str, Cost]:
         "sidecar": _scraped(series.sidecar * len(serving.sidecars), spec),
         "runtimes": _scraped(foreign * RUNTIME_SERIES, spec),
         "drift": _scraped(series.drift, spec),
+        "responder": _scraped(series.responder, spec),
         "recorded": series.recorded,
     }
 

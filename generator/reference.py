@@ -170,12 +170,20 @@ def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
     if origin is Annotated:
         yield from _sections(arguments[0])
     elif origin is tuple:
-        yield from ((section, f"[]{rest}") for section, rest in _sections(arguments[0]))
+        for section, rest in _sections(arguments[0]):
+            kind = _kind_of_item(section)
+            yield section, f"[do={kind}]{rest}" if kind else f"[]{rest}"
     elif origin is dict:
         yield from ((section, f".NAME{rest}") for section, rest in _sections(arguments[1]))
     elif origin in (Union, types.UnionType):
         for argument in arguments:
             yield from _sections(argument)
+
+
+def _kind_of_item(section: type[Section]) -> str:
+    """What stands under `do:` of an item of a list whose items are told apart by it."""
+    do = section.model_fields.get("do")
+    return get_args(do.annotation)[0] if do else ""
 
 
 # One key
@@ -235,6 +243,9 @@ def _kind(hint: Any, titles: Mapping[type[Section], str]) -> _Kind:
             lambda values: {name: value.written(each) for name, each in values.items()},
         )
     if origin in (Union, types.UnionType):
+        if len(kinds := [s for s, _ in _sections(hint) if _kind_of_item(s)]) > 1:
+            links = (f"[{_kind_of_item(s)}](#{_anchor(titles[s])})" for s in kinds)
+            return _Kind(", ".join(links), "", _section_as_written)
         some = next(argument for argument in arguments if argument is not types.NoneType)
         return _kind(some, titles)
     raise TypeError(f"no words for {hint}: add them to generator.reference")

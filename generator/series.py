@@ -48,6 +48,7 @@ class Shape:
     windows: int
     promises: int
     targets: int
+    actions: int
 
     @classmethod
     def of(cls, model: Model, spec: Spec) -> Shape:
@@ -83,6 +84,7 @@ class Shape:
             windows=len(model.performance.windows),
             promises=len(tuple(model.performance.promises())),
             targets=len(model.serving.scraped),
+            actions=len({action.label for action in model.remediation}),
         )
 
     @property
@@ -208,6 +210,8 @@ LABELS: Final[Mapping[str, _Number]] = {
     "le": lambda shape: shape.latency_edges + 1,
     "metric": lambda shape: shape.metrics,
     "objective": lambda shape: shape.objectives,
+    "action": lambda shape: shape.actions,
+    "outcome": lambda _: 7,
 }
 """How many values a label of a model has; those that come from data come from its profile."""
 

@@ -40,6 +40,8 @@ class Alert:
     """What every firing alert of the name carries besides its severity."""
     default: float | None = None
     """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
+    about_model: bool = False
+    """Of an alert of the stack, whether its series name a model and its team, who are told then."""
     asked: bool = False
     """Whether only models have it that name it in `alerts`: for what is unusual, but may well be
     nothing, nobody is told who did not ask."""

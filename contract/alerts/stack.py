@@ -75,6 +75,15 @@ STACK_ALERTS: Final = (
         "write to its log.",
     ),
     Alert(
+        "RemediationFailing",
+        ("error",),
+        Duration(0),
+        "{model}: {action} keeps failing and is no longer tried",
+        "The action {action} about alerts of {model} failed, or did not resolve them, so often in "
+        "a row that the responder at {instance} does not try it for now.",
+        about_model=True,
+    ),
+    Alert(
         "Watchdog",
         ("info",),
         Duration(0),

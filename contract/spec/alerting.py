@@ -16,6 +16,7 @@ __all__ = [
     "ALERT_NAMES",
     "GPU_ALERT_NAMES",
     "SEVERITIES",
+    "AlertName",
     "AlertSettings",
     "Alerts",
     "GpuAlerts",
@@ -127,16 +128,15 @@ def _one_of_alerts(names: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
+AlertName = Annotated[str, AfterValidator(_one_of_alerts(ALERT_NAMES))]
+
 SomeAlertSettings = Annotated[
     AlertSettings,
     BeforeValidator(
         _alert_settings, json_schema_input_type=AlertSettings | Literal["off", "on"] | bool
     ),
 ]
-Alerts = dict[
-    Annotated[str, AfterValidator(_one_of_alerts(ALERT_NAMES))],
-    SomeAlertSettings,
-]
+Alerts = dict[AlertName, SomeAlertSettings]
 GpuAlerts = dict[
     Annotated[str, AfterValidator(_one_of_alerts(GPU_ALERT_NAMES))],
     SomeAlertSettings,

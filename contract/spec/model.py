@@ -14,6 +14,7 @@ from contract.runtimes import RUNTIMES, SIDECAR
 from contract.spec.alerting import Alerts
 from contract.spec.performance import DataQuality, Measured, Performance
 from contract.spec.promises import Drift, Slo
+from contract.spec.remediation import Actions
 from contract.spec.section import AT_LEAST_ONE, ProfilePath, Section, Word, as_tuple
 from contract.spec.serving import Serving
 
@@ -285,6 +286,8 @@ class Model(Section):
     """Categorical features of the profile to slice outcomes by; off unless named."""
     alerts: Alerts = {}
     """Alerts by name that differ for this model: `off`, or what is different."""
+    remediation: Actions = ()
+    """What is done about its alerts; left out, what `defaults.remediation` says."""
 
     @property
     def key(self) -> tuple[str, str]:

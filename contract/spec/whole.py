@@ -15,6 +15,8 @@ from contract.spec.hours import Maintenance
 from contract.spec.model import STATES, Model
 from contract.spec.performance import DataQuality, Performance
 from contract.spec.promises import Drift, Slo
+from contract.spec.remediation import Actions, Remediation
+from contract.spec.responder import Responder
 from contract.spec.section import AT_LEAST_ONE, Section, as_tuple
 from contract.spec.serving import Serving
 from contract.spec.sidecar import Sidecar
@@ -47,6 +49,8 @@ class Defaults(Section):
     """How long an alert of a model may fire before it becomes the next severity."""
     alerts: Alerts = {}
     """Alerts by name that differ for all models: `off`, or what is different."""
+    remediation: Actions = ()
+    """What is done about alerts of models that say nothing about that themselves."""
 
 
 class Spec(Section):
@@ -70,6 +74,10 @@ class Spec(Section):
     """The GPUs that models run on."""
     sidecar: Sidecar = Sidecar()
     """What the sidecar process does."""
+    responder: Responder = Responder()
+    """What the responder does besides writing notifications down."""
+    remediation: Remediation = Remediation()
+    """What keeps actions about alerts safe."""
     limits: Budget = Budget()
     """What the stack may cost at most."""
     models: Annotated[tuple[Model, ...], BeforeValidator(as_tuple), AT_LEAST_ONE]
@@ -142,6 +150,9 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
             "data_quality": model.data_quality.over(defaults.data_quality),
             "max_age": model.max_age or defaults.max_age,
             "alerts": alerts,
+            "remediation": model.remediation
+            if "remediation" in model.model_fields_set
+            else defaults.remediation,
             "serving": _resolve_serving(model, stack),
         }
     )

@@ -18,6 +18,7 @@ __all__ = [
     "CONFIG_REFUSED",
     "NOTIFICATIONS_FAILED",
     "NOTIFICATIONS_UNWRITTEN",
+    "REMEDIATION_STOPPED",
     "RULES_FAILED",
     "SPEC_REFUSED",
     "STACK_RECORDED",
@@ -115,6 +116,17 @@ NOTIFICATIONS_UNWRITTEN: Final = Recorded(
     group=_STACK,
     expression=_increase("instance", f'{catalog.NOTIFICATIONS_FAILED}{{reason="write"}}'),
 )
+REMEDIATION_STOPPED: Final = Recorded(
+    name="stack:ml_remediation_breaker_open",
+    labels=("instance", "model_name", "model_version", "team", "action"),
+    help="1 where an action about alerts of a model failed so often in a row that it is not tried "
+    "for now; absent where not.",
+    group=_STACK,
+    expression=lambda _: (
+        "max by (instance, model_name, model_version, team, action) "
+        f"({catalog.REMEDIATION_BREAKER}) > 0"
+    ),
+)
 
 STACK_RECORDED: Final = (
     COLLECTED,
@@ -124,5 +136,6 @@ STACK_RECORDED: Final = (
     RULES_FAILED,
     NOTIFICATIONS_FAILED,
     NOTIFICATIONS_UNWRITTEN,
+    REMEDIATION_STOPPED,
 )
 """All of them, in the order in which they are evaluated."""

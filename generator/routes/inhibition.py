@@ -24,6 +24,7 @@ ABOUT: Final = (
     "rule_group",
     "gpu_id",
     "gpu_uuid",
+    "action",
 )
 """The labels that tell what an alert is about; what is missing on both sides counts as equal."""
 

@@ -142,11 +142,12 @@ def _gpu_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
 
 def _stack_rule(alert: Alert, name: str, spec: Spec) -> Rule:
     severity: Severity = alert.severities[0]
+    whose = {} if alert.about_model else nobody(spec)
     return Rule(
         alert=name,
         expression=STACK_EXPRESSIONS[name],
         hold=_hold(alert.hold, spec),
-        labels={"severity": severity, **nobody(spec)},
+        labels={"severity": severity, **whose},
         annotations=render_annotations(alert, severity, spec),
     )
 

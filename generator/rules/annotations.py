@@ -37,6 +37,7 @@ OF_LABELS: Final = {
     "instance": "instance",
     "rule_group": "rule_group",
     "integration": "integration",
+    "action": "action",
 }
 """The places of a text that are filled with a label of the alert."""
 
@@ -54,7 +55,7 @@ def render_annotations(alert: Alert, severity: Severity, spec: Spec) -> dict[str
     dashboard = (
         "ml-model?var-model={{ $labels.model_name | urlquery }}"
         "&var-version={{ $labels.model_version | urlquery }}"
-        if of_model
+        if of_model or alert.about_model
         else "ml-fleet"
     )
     return _annotations(alert, numbers, {}, dashboard, spec)

@@ -297,7 +297,8 @@ def _test(
 
 
 def _stack_labels(alert: Alert, spec: Spec) -> dict[str, str]:
-    return {"severity": alert.severities[0], **alerts.nobody(spec)}
+    whose = {} if alert.about_model else alerts.nobody(spec)
+    return {"severity": alert.severities[0], **whose}
 
 
 def _expected(
@@ -335,7 +336,7 @@ def _expected(
 
 
 def _dashboard(alert: Alert, labels: Mapping[str, str]) -> str:
-    if alert.scope == "model":
+    if alert.scope == "model" or alert.about_model:
         name, version = (quote_plus(labels[key]) for key in ("model_name", "model_version"))
         return f"ml-model?var-model={name}&var-version={version}"
     if alert.scope == "gpu":

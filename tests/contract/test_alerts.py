@@ -15,7 +15,7 @@ from tests.contract.models_file import ONE, read, with_model
 
 PLACEHOLDERS = {
     "model", "feature", "objective", "value", "threshold", "job", "instance", "target",
-    "rule_group", "integration", "name", "unregistered",
+    "rule_group", "integration", "name", "unregistered", "action",
 }  # fmt: skip
 OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 

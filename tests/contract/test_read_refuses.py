@@ -49,14 +49,14 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
         "- a\n",
         (
             "1:1 should be a mapping, got a list | keys: deadman, defaults, gpu, limits, "
-            "maintenance, models, routing, sidecar, smtp, stack, teams"
+            "maintenance, models, remediation, responder, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "a word": (
         "hello\n",
         (
             "1:1 should be a mapping, got 'hello' | keys: deadman, defaults, gpu, limits, "
-            "maintenance, models, routing, sidecar, smtp, stack, teams"
+            "maintenance, models, remediation, responder, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "brackets without end": ("models: " + "[" * 3_000 + "]" * 3_000, "1:1 is nested too deeply"),
@@ -137,8 +137,8 @@ REFUSED: dict[str, tuple[str, str]] = {
         (
             "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, artifact, business, "
             "data_quality, deployed_at, drift, framework, gpu, max_age, metrics, name, "
-            "performance, profile, ranges, segments, serving, slo, state, task, team, trained_at, "
-            "training, version"
+            "performance, profile, ranges, remediation, segments, serving, slo, state, task, team, "
+            "trained_at, training, version"
         ),
     ),
     "a version that YAML shortens": (
@@ -160,7 +160,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "zzz: 1\n" + ONE,
         (
             "1:1 zzz: unknown key | known keys: deadman, defaults, gpu, limits, maintenance, "
-            "models, routing, sidecar, smtp, stack, teams"
+            "models, remediation, responder, routing, sidecar, smtp, stack, teams"
         ),
     ),
     "a wrong choice": (

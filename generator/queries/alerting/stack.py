@@ -27,6 +27,7 @@ STACK_EXPRESSIONS: Final[dict[str, str]] = {
     "NotificationsFailing": str(recorded_stack.NOTIFICATIONS_FAILED),
     "ConfigReloadFailed": str(recorded_stack.CONFIG_REFUSED),
     "NotificationsNotWritten": str(recorded_stack.NOTIFICATIONS_UNWRITTEN),
+    "RemediationFailing": str(recorded_stack.REMEDIATION_STOPPED),
     "Watchdog": "vector(1)",
 }
 """The alerts of the stack itself, by name."""

@@ -40,6 +40,13 @@ def _promises_missing(_: Spec, times: Timeline) -> Evidence:
 
 
 _DRIFT: Final = {"job": "ml-drift", "instance": "127.0.0.1:9102"}
+_ACTION: Final = {
+    "instance": "127.0.0.1:9104",
+    "model_name": "a model",
+    "model_version": "1",
+    "team": "a team",
+    "action": "rollback",
+}
 _PROMETHEUS: Final = {"job": "prometheus", "instance": "127.0.0.1:9090"}
 
 
@@ -74,6 +81,15 @@ def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prov
         )
 
     return evidence
+
+
+def _remediation_failing(_: Spec, times: Timeline) -> Evidence:
+    series = selector(catalog.REMEDIATION_BREAKER, **_ACTION)
+    return Evidence(
+        firing={series: times.gauge(1, 0)},
+        labels=_ACTION,
+        silent={"closed": {series: times.gauge(0, 0)}},
+    )
 
 
 def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
@@ -118,5 +134,6 @@ STACK_EVIDENCE: Final[dict[str, Callable[[Spec, Timeline], Evidence]]] = {
     "NotificationsNotWritten": _counted(
         catalog.NOTIFICATIONS_FAILED, {"instance": "127.0.0.1:9104"}, reason="write"
     ),
+    "RemediationFailing": _remediation_failing,
 }
 """By alert; the Watchdog needs nothing to fire."""
