@@ -529,6 +529,19 @@ DRIFT_NOISE_FLOOR: Final = _gauge(
     Exporter.DRIFT,
     "The score that sampling alone exceeds in 1 of 100 windows without drift.",
 )
+MODEL_STATE: Final = _gauge(
+    "ml_model_state_info",
+    (*MODEL, "state"),
+    Exporter.DRIFT,
+    "Always 1; whether models.yaml says that the version is registered, live or retired.",
+)
+MODEL_DEPLOYED_TIMESTAMP: Final = _gauge(
+    "ml_model_deployed_timestamp_seconds",
+    MODEL,
+    Exporter.DRIFT,
+    "When the version last became live (Unix time), where models.yaml says so.",
+    Unit.SECONDS,
+)
 DRIFT_THRESHOLD: Final = _gauge(
     "ml_drift_threshold",
     (*MODEL, "kind", "severity"),

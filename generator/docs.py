@@ -10,6 +10,7 @@ from contract.alerts import (
     LEAST_BUSINESS,
     LEAST_EXPECTED,
     MIN_REQUESTS,
+    MUCH_LATER,
     NEAR_BREACH,
     NEARLY_FULL,
     Alert,
@@ -93,6 +94,12 @@ CONDITIONS: Final = {
     "UnregisteredVersion": "The sidecar refused more predictions in the last 5 minutes than the "
     "threshold because models.yaml does not have their version (`unregistered_version`; beyond "
     "the first ten of a model, `other`).",
+    "RetiredVersion": "A version that models.yaml has retired got more requests in the last 5 "
+    "minutes than the threshold.",
+    "VersionMissing": "A live version has been waiting for its first request for longer than the "
+    f"threshold, and another version of the model gets requests; or for {MUCH_LATER} times as long "
+    "where none does. It waits from `deployed_at` on, but not before Prometheus has known it. What "
+    "is only `registered` need not serve.",
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
     "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "

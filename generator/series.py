@@ -40,6 +40,7 @@ class Shape:
     profiled: bool
     calibrated: bool
     trained: bool
+    deployed: bool
     on_gpu: bool
     upstream: bool
     business: int
@@ -76,6 +77,7 @@ class Shape:
             profiled=bool(profile),
             calibrated=bool(profile.get("calibration")),
             trained=model.trained_at is not None,
+            deployed=model.deployed_at is not None,
             on_gpu=model.gpu is not None,
             upstream=model.serving.upstream is not None,
             business=len(model.business),
@@ -191,7 +193,7 @@ def _of_probability(_: Shape) -> float:
 LABELS: Final[Mapping[str, _Number]] = {
     **dict.fromkeys(("model_name", "model_version", "framework", "task", "team"), _one),
     **dict.fromkeys(("method", "window", "kind", "queue_name", "alert", "hold"), _one),
-    **dict.fromkeys(("limit", "period", "source", "unregistered_version"), _one),
+    **dict.fromkeys(("limit", "period", "source", "state", "unregistered_version"), _one),
     **dict.fromkeys(("gpu_uuid", "gpu_id", "instance", "device", "targets"), _one),
     "status": lambda _: 3,
     "stage": lambda _: 4,
@@ -259,6 +261,7 @@ def _calibrated(shape: Shape) -> bool:
 
 
 _NEEDS: Final[Mapping[Metric, _Rule]] = {
+    catalog.MODEL_DEPLOYED_TIMESTAMP: lambda shape: shape.deployed,
     catalog.MODEL_TRAINED_TIMESTAMP: lambda shape: shape.trained,
     **dict.fromkeys(
         (

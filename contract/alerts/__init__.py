@@ -15,7 +15,7 @@ from contract.alerts.escalation import Escalation, escalations, next_severity
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
 from contract.alerts.quality import LEAST_BUSINESS, QUALITY_ALERTS
-from contract.alerts.serving import LEAST_EXPECTED, NEAR_BREACH, SERVING_ALERTS
+from contract.alerts.serving import LEAST_EXPECTED, MUCH_LATER, NEAR_BREACH, SERVING_ALERTS
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
@@ -25,6 +25,7 @@ __all__ = [
     "LEAST_BUSINESS",
     "LEAST_EXPECTED",
     "MIN_REQUESTS",
+    "MUCH_LATER",
     "NEARLY_FULL",
     "NEAR_BREACH",
     "Alert",
@@ -52,11 +53,13 @@ if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
 
 def thresholds(spec: Spec) -> Iterator[Threshold]:
     """Every threshold that is on: per model and alert, one for each of the alert's severities."""
-    for model in spec.models:
+    for model in spec.versions:
         for alert in _OF_MODELS:
             assert alert.promised is not None
             settings = model.alerts.get(alert.name)
             if alert.live_only and model.state != "live":
+                continue
+            if alert.retired_only != (model.state == "retired"):
                 continue
             if alert.asked if settings is None else not settings.enabled:
                 continue

@@ -48,6 +48,8 @@ class Alert:
     live_only: bool = False
     """Whether only models have it that are live: what is merely registered needs no target and no
     traffic, and need not be deployed."""
+    retired_only: bool = False
+    """Whether only versions have it that are retired, which have no other alert."""
     never_from: float = math.inf
     """From this threshold on the alert could never fire: nothing is above it."""
     never_to: float = -math.inf

@@ -9,10 +9,13 @@ from contract.quantity import Duration
 from contract.runtimes import SIDECAR
 from contract.spec import Model, Severity
 
-__all__ = ["LEAST_EXPECTED", "NEAR_BREACH", "SERVING_ALERTS"]
+__all__ = ["LEAST_EXPECTED", "MUCH_LATER", "NEAR_BREACH", "SERVING_ALERTS"]
 
 LEAST_EXPECTED: Final = 100
 """Requests in five minutes that must be usual before fewer of them are a drop and not chance."""
+
+MUCH_LATER: Final = 24
+"""By how much longer a version may wait for its first request where the others get none, either."""
 
 NEAR_BREACH: Final = 0.5
 """Share of its promise that a latency must have come to before its growth is anybody's business."""
@@ -154,5 +157,29 @@ SERVING_ALERTS: Final = (
         of_model("UnregisteredVersion", 10.0),
         "number",
         "models[].alerts.UnregisteredVersion.threshold",
+    ),
+    Alert(
+        "RetiredVersion",
+        ("warning",),
+        Duration.parse("10m"),
+        "{model} is retired, and still serves",
+        "In the last 5 minutes there were {value} requests to {model}, which models.yaml has "
+        "retired: nothing but this alert watches it.",
+        of_model("RetiredVersion", 10.0),
+        "number",
+        "models[].state",
+        retired_only=True,
+    ),
+    Alert(
+        "VersionMissing",
+        ("warning",),
+        Duration.parse("5m"),
+        "{model} is live, and never got a request",
+        "{model} has been live for {value}, and nobody ever asked it. The limit is {threshold} "
+        f"where other versions of it are asked, and {MUCH_LATER} times that where none is.",
+        of_model("VersionMissing", 3600.0),
+        "duration",
+        "models[].alerts.VersionMissing.threshold",
+        live_only=True,
     ),
 )

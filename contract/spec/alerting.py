@@ -43,6 +43,8 @@ ALERT_NAMES: Final = (
     "StaleModel",
     "ArtifactChanged",
     "UnregisteredVersion",
+    "RetiredVersion",
+    "VersionMissing",
     "FeatureDrift",
     "DriftShare",
     "DriftEvaluationStale",

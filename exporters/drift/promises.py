@@ -88,6 +88,36 @@ def promises(spec: Spec) -> Iterator[Family]:
         ],
     )
     yield Family(
+        catalog.MODEL_STATE,
+        [
+            (
+                series(
+                    catalog.MODEL_STATE,
+                    model_name=model.name,
+                    model_version=model.version,
+                    state=model.state,
+                ),
+                1,
+            )
+            for model in spec.versions
+        ],
+    )
+    yield Family(
+        catalog.MODEL_DEPLOYED_TIMESTAMP,
+        [
+            (
+                series(
+                    catalog.MODEL_DEPLOYED_TIMESTAMP,
+                    model_name=model.name,
+                    model_version=model.version,
+                ),
+                model.deployed_at.timestamp(),
+            )
+            for model in spec.versions
+            if model.deployed_at is not None
+        ],
+    )
+    yield Family(
         catalog.DRIFT_THRESHOLD,
         [
             (

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from contract import catalog
+from contract.catalog import MODEL, Unit
+from contract.spec import Spec
+from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
-from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, window
+from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
 
-__all__ = ["UNREGISTERED", "VERSION_RECORDED"]
+__all__ = ["AWAITED", "DEPLOYED", "UNREGISTERED", "VERSION_RECORDED", "WAITED"]
+
+_BY_MODEL: Final = f"by ({', '.join(MODEL)})"
+_ON_MODEL: Final = f"on ({', '.join(MODEL)})"
 
 _GROUP: Final = Group("model-versions", slowly=ONE_MINUTE)
 
@@ -23,5 +29,46 @@ UNREGISTERED: Final = Recorded(
         f"{catalog.UNREGISTERED_VERSION_EVENTS}[{window(spec, FIVE_MINUTES)}])) > 0"
     ),
 )
-VERSION_RECORDED: Final = (UNREGISTERED,)
+DEPLOYED: Final = Recorded(
+    name="model:ml_model_deployed_timestamp_seconds",
+    labels=MODEL,
+    help="When the version last became live (Unix time), where models.yaml says so.",
+    group=_GROUP,
+    expression=lambda _: f"max {_BY_MODEL} ({catalog.MODEL_DEPLOYED_TIMESTAMP})",
+    unit=Unit.SECONDS,
+)
+
+
+def _awaited(spec: Spec) -> str:
+    """Remembered from one evaluation to the next: a request that came once is not forgotten."""
+    watched = f'max {_BY_MODEL} ({recorded.THRESHOLD}{{alert="VersionMissing"}})'
+    name = "model:ml_model_awaited_timestamp_seconds"
+    return (
+        f"(\n  0 * ({recorded.REQUESTS} > 0) - 1\n"
+        f"  or last_over_time({name}[{window(spec, HOUR)}])\n"
+        f"  or 0 * {watched} + time()\n)\n"
+        f"and {_ON_MODEL} {watched}"
+    )
+
+
+AWAITED: Final = Recorded(
+    name="model:ml_model_awaited_timestamp_seconds",
+    labels=MODEL,
+    help="Since when a live version has been known that never got a request (Unix time); -1 once "
+    "it got one.",
+    group=_GROUP,
+    expression=_awaited,
+    unit=Unit.SECONDS,
+)
+WAITED: Final = Recorded(
+    name="model:ml_model_awaited:seconds",
+    labels=MODEL,
+    help="For how long a live version has been known, and been deployed, that never got a request.",
+    group=_GROUP,
+    expression=lambda _: (
+        f"time() - (\n  ({DEPLOYED} > {_ON_MODEL} ({AWAITED} >= 0))\n  or {AWAITED} >= 0\n)"
+    ),
+    unit=Unit.SECONDS,
+)
+VERSION_RECORDED: Final = (UNREGISTERED, DEPLOYED, AWAITED, WAITED)
 """All of them, in the order in which they are evaluated."""

@@ -193,12 +193,7 @@ def _escalation_tests(
     }
     told = _expected(alerts.escalation(alert, threshold.severity), worse, evidence, None, spec)
     since = times.at(evidence.since).milliseconds + after.milliseconds
-    # What grows has another value then.
-    before = (
-        []
-        if alert.name in ("QueueGrowing", "PredictedSloBreach")
-        else [(Duration(since - times.step.milliseconds), [usual])]
-    )
+    before = [] if evidence.growing else [(Duration(since - times.step.milliseconds), [usual])]
     yield _test(
         f"{alert.name} {threshold.severity} of {model.name} {model.version} escalates",
         alert.name,

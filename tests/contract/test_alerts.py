@@ -58,6 +58,7 @@ def test_a_model_has_the_thresholds_of_its_promises(tmp_path: Path) -> None:
         ("HighLatencyP99", "error"): (0.25, "5m"),
         ("TrafficVanished", "error"): (10.0, "10m"),
         ("UnregisteredVersion", "error"): (10.0, "2m"),
+        ("VersionMissing", "warning"): (3600.0, "5m"),
     }
 
 
@@ -181,7 +182,7 @@ CHANGES: dict[str, tuple[str, dict[tuple[str, str], tuple[float, str]]]] = {
 def test_a_model_changes_an_alert(
     tmp_path: Path, alerts: str, expected: dict[tuple[str, str], tuple[float, str]]
 ) -> None:
-    others = "TrafficVanished: off, UnregisteredVersion: off"
+    others = "TrafficVanished: off, UnregisteredVersion: off, VersionMissing: off"
     assert found(tmp_path, with_model(f"alerts: {{{others}, {alerts}}}")) == expected
 
 

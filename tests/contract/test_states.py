@@ -32,8 +32,17 @@ def test_what_is_retired_is_kept_and_not_watched(tmp_path: Path) -> None:
     spec = read(tmp_path, versions("retired", "live", "retired"))
     assert [model.version for model in spec.models] == ["2"]
     assert [model.version for model in spec.versions] == ["1", "3", "2"]
-    assert {one.model_version for one in thresholds(spec)} == {"2"}
+    watched = {one.model_version for one in thresholds(spec) if one.alert != "RetiredVersion"}
+    assert watched == {"2"}
     assert spec.model("a", "1") is not None
+
+
+def test_of_what_is_retired_only_its_traffic_is_watched(tmp_path: Path) -> None:
+    spec = read(tmp_path, versions("retired", "live", "registered"))
+    assert [(one.alert, one.value) for one in thresholds(spec) if one.model_version == "1"] == [
+        ("RetiredVersion", 10.0)
+    ]
+    assert {one.model_version for one in thresholds(spec) if one.alert == "RetiredVersion"} == {"1"}
 
 
 def test_without_a_version_the_last_live_one_is_meant(tmp_path: Path) -> None:
@@ -51,6 +60,7 @@ def test_what_is_registered_is_told_of_only_by_its_traffic(tmp_path: Path) -> No
         alerts[one.model_version].add((one.alert, one.objective.partition("_")[0]))
     without = {alert for alert, _ in alerts["1"] - alerts["2"]}
     silent = {"TargetDown", "ModelNotLoaded", "TrafficVanished", "StaleModel", "ArtifactChanged"}
+    silent.add("VersionMissing")
     assert {alert for alert in without if not alert.startswith("ErrorBudgetBurn")} == silent
     budgets = {objective for alert, objective in alerts["1"] - alerts["2"] if alert not in silent}
     assert budgets == {"freshness"}

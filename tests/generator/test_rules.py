@@ -167,6 +167,7 @@ def test_an_alert_escalates_under_its_own_name_where_models_yaml_says_so(tmp_pat
         ("HighLatencyP99", "error", "critical"),
         ("TrafficVanished", "error", "critical"),
         ("UnregisteredVersion", "error", "critical"),
+        ("VersionMissing", "warning", "error"),
     }
     waits = {
         (one.alert, one.model_name): str(one.after) for one in escalations(spec, thresholds(spec))
@@ -178,6 +179,8 @@ def test_an_alert_escalates_under_its_own_name_where_models_yaml_says_so(tmp_pat
         ("TrafficVanished", "n"): "1h10m",
         ("UnregisteredVersion", "m"): "1h2m",
         ("UnregisteredVersion", "n"): "1h2m",
+        ("VersionMissing", "m"): "1h5m",
+        ("VersionMissing", "n"): "1h5m",
     }
 
 
@@ -276,6 +279,7 @@ def test_an_alert_that_cannot_fire_has_no_proof(tmp_path: Path) -> None:
 
 ASKED = ", ".join(f"{name}: on" for name, alert in ALERTS.items() if alert.asked)
 EVERY_ALERT = f"""\
+  - {{name: m, version: "0", task: regression, state: retired}}
   - name: m
     version: "1"
     task: binary_classification
@@ -427,7 +431,13 @@ def heed_single_events(rule: dict[str, Any]) -> bool:
     return of_a_budget(rule, (0, 1))
 
 
+def expect_requests_at_once(rule: dict[str, Any]) -> bool:
+    rule["expr"], wait, _ = rule["expr"].partition("\nunless on (model_name, model_version) (\n")
+    return bool(wait and rule["alert"] == "VersionMissing")
+
+
 MUTATIONS: list[Mutation] = [
+    expect_requests_at_once,
     drop_the_hold,
     flip_the_comparison,
     drop_the_guard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from contract.alerts import LEAST_EXPECTED
+from contract.alerts import LEAST_EXPECTED, MUCH_LATER
 from generator.queries import recorded, recorded_past, recorded_serving, recorded_versions
 from generator.queries.alerting.promise import ON_MODEL, Promise, above, compare, enough
 
@@ -34,6 +34,17 @@ def _queue(promise: Promise) -> str:
     )
 
 
+def _missing(promise: Promise) -> str:
+    """Later where no other version gets requests, either: then perhaps nobody wants any."""
+    waited, asked = recorded_versions.WAITED, f"sum by (model_name) ({recorded.REQUESTS}) > 0"
+    return (
+        f"{compare(str(waited), '>', promise)}\n"
+        f"unless {ON_MODEL} (\n"
+        f"  {waited} < {ON_MODEL} {MUCH_LATER} * {promise.thresholds}\n"
+        f"  unless on (model_name) ({asked})\n)"
+    )
+
+
 def _state(promise: Promise, state: recorded.Recorded) -> str:
     return compare(str(state), "<", promise)
 
@@ -50,6 +61,8 @@ SERVING_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "LowConfidence": lambda promise: enough(compare(str(recorded.CONFIDENCE_MEAN), "<", promise)),
     "StaleModel": lambda promise: compare(f"time() - {recorded_past.TRAINED}", ">", promise),
     "UnregisteredVersion": above(recorded_versions.UNREGISTERED, guarded=False),
+    "RetiredVersion": above(recorded.REQUESTS_INCREASE, guarded=False),
+    "VersionMissing": _missing,
     "ArtifactChanged": lambda promise: _state(promise, recorded_past.ARTIFACT),
 }
 """By name; the series carry model_name, model_version and team."""

@@ -107,6 +107,8 @@ class Evidence:
     """Other inputs that make it fire with the same labels and value."""
     since: int = 0
     """The step at which `firing` has become bad, from which on the hold runs."""
+    growing: bool = False
+    """Whether the value grows with time, so that it is the one of `bad` only then."""
     codes: str = ""
     """The XID errors that the alert must name."""
     times: Timeline | None = None

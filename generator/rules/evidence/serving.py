@@ -150,6 +150,7 @@ def _breach(threshold: Threshold, model: Model, spec: Spec, _: Timeline) -> Evid
         return {**held, **_buckets(threshold, times, target, limit, shares, requests)}
 
     return Evidence(
+        growing=True,
         firing=grows(left),
         value=left,
         since=times.bad - steps - 2,
@@ -208,6 +209,7 @@ def _queue(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
 
     above, pace = limit * 1.05, limit * 0.05 / (steps + 2.5)
     return Evidence(
+        growing=True,
         firing=waiting(above, pace),
         labels=queue,
         value=above,
@@ -322,6 +324,58 @@ def _unregistered(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -
     )
 
 
+def _retired(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -> Evidence:
+    steps = _steps(times, window(spec, FIVE_MINUTES))
+    above = threshold.value * 1.05 or 1.0
+
+    def requests(number: float) -> Inputs:
+        return _requests(threshold, times, number / steps, 0)
+
+    return Evidence(
+        firing=requests(above),
+        value=above,
+        since=math.ceil(steps),
+        silent={"a few are left": requests(threshold.value * 0.95)},
+    )
+
+
+def _missing(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
+    """Known from the start; the first request comes when all is well again."""
+    limit = Duration(round(threshold.value * 1000))
+    # Five minutes must hold two steps.
+    step = Duration(max(min(limit.milliseconds // 20, 120_000), 30_000))
+    late = limit.milliseconds // step.milliseconds + 1
+    hold = math.ceil(threshold.hold.milliseconds / step.milliseconds)
+    times = Timeline(step=step, bad=late + hold + 2, end=late + hold + 12)
+
+    def requests(others: float, *, deployed: float = -1, once: float = 0) -> Inputs:
+        other = {**_identity(threshold), "model_version": "another"}
+        failed = selector(catalog.INFERENCE_REQUESTS, **_identity(threshold), status="error")
+        return {
+            **_requests(threshold, times, 0, 100),
+            failed: f"0+{once:g}x2 {2 * once:g}x{times.end}",
+            selector(catalog.INFERENCE_REQUESTS, **other, status="success"): times.counter(
+                others, others
+            ),
+            selector(catalog.MODEL_DEPLOYED_TIMESTAMP, **_identity(threshold)): times.gauge(
+                deployed, deployed
+            ),
+        }
+
+    return Evidence(
+        firing=requests(100),
+        growing=True,
+        value=times.at(times.bad).seconds,
+        since=late,
+        times=times,
+        silent={
+            "the others get no requests, either": requests(0),
+            "it was deployed only now": requests(100, deployed=times.at(hold + 3).seconds),
+            "it got requests once": requests(100, once=50),
+        },
+    )
+
+
 SERVING_EVIDENCE: Final[
     dict[str, Callable[[Threshold, Model, Spec, Timeline], Evidence | None]]
 ] = {
@@ -335,5 +389,7 @@ SERVING_EVIDENCE: Final[
     "StaleModel": _stale,
     "ArtifactChanged": _artifact,
     "UnregisteredVersion": _unregistered,
+    "RetiredVersion": _retired,
+    "VersionMissing": _missing,
 }
 """By alert; None where no input can make it fire."""
