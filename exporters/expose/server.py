@@ -8,7 +8,6 @@ import importlib
 import signal
 import socket
 import sys
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import (
@@ -30,9 +29,10 @@ from starlette.types import ASGIApp
 from contract import logs
 from exporters.expose.own import Own
 from exporters.expose.text import Family, render, render_pieces
+from exporters.expose.turns import breathe
 from exporters.expose.unix_socket import listening_at
 
-__all__ = ["add_serve_arguments", "app", "breathe", "prefers_openmetrics", "scrape_chunks", "serve"]
+__all__ = ["add_serve_arguments", "app", "prefers_openmetrics", "scrape_chunks", "serve"]
 
 log = logs.logger()
 
@@ -43,11 +43,8 @@ with suppress(ImportError):  # the standard library's takes five times as long
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-SLICE: Final = 0.001
-"""Seconds of a scrape after which whatever else waits has its turn."""
-
-SMALL: Final = 100_000
-"""Bytes that are compressed at once, since a thread for them would take longer."""
+PACKED: Final = 1 << 16
+"""Bytes that are put together or compressed at once."""
 
 COPIED: Final = 10_000
 """Bytes of a piece that is put together with others; a larger one stays as it is."""
@@ -78,9 +75,7 @@ def app(
         headers = {"Vary": "Accept, Accept-Encoding"}
         if _qualities(request.headers.get("accept-encoding", "")).get("gzip", 0) > 0:
             headers["Content-Encoding"] = "gzip"
-            # Compressing lets go of the interpreter, so that a thread keeps nobody waiting.
-            small = sum(map(len, chunks)) <= SMALL
-            body = _gzip(chunks) if small else await asyncio.to_thread(_gzip, chunks)
+            body = await _gzip(chunks)
         else:
             body = b"".join(chunks)
         return Response(body, media_type=OPENMETRICS if openmetrics else TEXT, headers=headers)
@@ -114,10 +109,20 @@ def app(
     )
 
 
-def _gzip(chunks: Sequence[bytes]) -> bytes:
-    """All chunks as one; never joined before, since copying megabytes would keep others waiting."""
+async def _gzip(chunks: Sequence[bytes]) -> bytes:
+    """All chunks as one, in slices.
+
+    Not in a thread: where that shares a core with the loop, the system lets it run for milliseconds
+    before a request is answered.
+    """
     packing = (isal_zlib or zlib).compressobj(1, wbits=31)
-    return b"".join([*map(packing.compress, chunks), packing.flush()])
+    out: list[bytes] = []
+    for chunk in chunks:
+        view = memoryview(chunk)
+        for start in range(0, len(chunk), PACKED):
+            out.append(packing.compress(view[start : start + PACKED]))
+            await breathe()
+    return b"".join([*out, packing.flush()])
 
 
 async def scrape_chunks(own: Own, collect: Collect, *, openmetrics: bool) -> Sequence[bytes]:
@@ -128,11 +133,10 @@ async def scrape_chunks(own: Own, collect: Collect, *, openmetrics: bool) -> Seq
         found = await collected if isinstance(collected, Awaitable) else collected
         # What is collected comes first, so that its success and duration are those of this scrape.
         families = []
-        until = time.perf_counter() + SLICE
         for f in found:
             samples, histograms = list(f.samples), list(f.histograms)
             families.append(Family(f.metric, samples, histograms, f.text, f.exemplars, f.texts))
-            until = await breathe(until)
+            await breathe()
         return await _render_in_slices([*own.families(), *families], openmetrics=openmetrics)
     except Exception:
         if own.errors("collect") == counted:  # else `collecting` has counted it
@@ -145,29 +149,22 @@ async def _render_in_slices(families: Iterable[Family], *, openmetrics: bool) ->
     """What `render` gives, in parts, without keeping others waiting for longer than a slice."""
     out: list[bytes] = []
     pieces: list[bytes] = []
-    until = time.perf_counter() + SLICE
+    size = 0
     for piece in render_pieces(families, openmetrics=openmetrics):
         if len(piece) > COPIED:
             out += [b"\n".join([*pieces, b""]), piece, b"\n"]
-            pieces = []
+            pieces, size = [], 0
         else:
             pieces.append(piece)
-        if time.perf_counter() > until:
+            size += len(piece)
+        if size > PACKED:
             out.append(b"\n".join([*pieces, b""]))
-            pieces = []
-            until = await breathe(until)
+            pieces, size = [], 0
+        await breathe()
     if openmetrics:
         pieces.append(b"# EOF")
     out.append(b"\n".join([*pieces, b""]))
     return out
-
-
-async def breathe(until: float) -> float:
-    """Let others have their turn once the time `until` is over; the end of the next slice."""
-    if time.perf_counter() <= until:
-        return until
-    await asyncio.sleep(0)
-    return time.perf_counter() + SLICE
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ __all__ = [
     "Series",
     "histogram_series",
     "many_series",
+    "number_text",
     "render",
     "render_pieces",
     "series",
@@ -198,7 +199,7 @@ class Family:
             if line.metric is not metric:
                 raise self._strange(line.metric)
             # The most frequent case costs no call.
-            yield line.text + (str(value) if type(value) is int else _number(value, metric))
+            yield line.text + (str(value) if type(value) is int else number_text(value, metric))
         for histogram, counts, total in self.histograms:
             if histogram.metric is not metric:
                 raise self._strange(histogram.metric)
@@ -209,7 +210,7 @@ class Family:
             running = tuple(accumulate(counts))
             # Over negative values a sum is no counter: OpenMetrics forbids it, and a count alone.
             if histogram.edges[0] >= 0 and not total < 0:
-                text = histogram.pattern % (*running, running[-1], _number(total, metric))
+                text = histogram.pattern % (*running, running[-1], number_text(total, metric))
             else:
                 text = histogram.bare % running
             found = self.exemplars.get(histogram.labels) if openmetrics else None
@@ -226,7 +227,8 @@ def _with_exemplars(text: str, exemplars: Exemplars) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float, metric: Metric) -> str:
+def number_text(value: float, metric: Metric) -> str:
+    """A number as it is exposed. Raises ValueError for NaN."""
     if isinstance(value, int):
         return str(value)
     number = float(value)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from contract.read import read_spec
-from exporters.expose import render
+from exporters.expose import Own, render, turns
+from exporters.expose.server import scrape_chunks
 from exporters.sidecar.families import Exposition
 from exporters.sidecar.intake import Intake
 from exporters.sidecar.layout import Layout
@@ -96,3 +97,30 @@ def test_a_scrape_after_a_change_is_as_the_first_would_be(
         after = exposed(exposition, openmetrics=openmetrics)
         assert after == exposed(Exposition(intake), openmetrics=openmetrics)
         assert after != before
+
+
+def test_others_have_their_turn_between_two_models_and_two_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With slices of no length, at every place where a scrape may stop."""
+    monkeypatch.setattr(turns, "SLICE", 0.0)
+    exposition = Exposition(Intake(layouts(tmp_path)))
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    async def scrape() -> tuple[int, int, int]:
+        ticking = asyncio.create_task(tick())
+        families = await exposition.collect()
+        collected = ticks
+        await scrape_chunks(Own("sidecar"), lambda: families, openmetrics=False)
+        ticking.cancel()
+        return len(families), collected, ticks - collected
+
+    families, collected, rendered = asyncio.run(scrape())
+    assert collected >= MODELS.count("- name: ") - 1
+    assert rendered >= 2 * families, "when its numbers are read, and when it is written"
