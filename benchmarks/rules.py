@@ -5,8 +5,9 @@ in series, as Sloth does: for each model a group of rules on the raw counters, w
 the budget, and an alert for each tier and threshold. Both scrape the same made-up exporters;
 `alone` in the notes is scraping them without rules.
 
-Ours has 30 days of five-minute counts to sum up; the other side has none, because a month of raw
-counters would not fit, so that its long windows look cheaper than they are.
+Ours has a past for each window that it looks back over, up to the 30 days of the budgets; the other
+side has none, because a month of raw counters would not fit, so that its long windows look cheaper
+than they are.
 
 CPU time is what counts: how long an evaluation takes by the clock depends on what else runs. What
 Prometheus used over scraping alone is shared among groups by how long each took and how often it
@@ -18,16 +19,14 @@ are missed.
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import statistics
-import struct
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -35,24 +34,28 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from benchmarks import harness
-from benchmarks.fleet import fleet
+from benchmarks import harness, past
+from benchmarks.fleet import counters, fleet
+from benchmarks.past import Past
+from contract import catalog
 from contract.alerts import thresholds
 from contract.quantity import Duration
 from contract.slo import TIERS, objectives
 from contract.spec import Model, Spec
-from generator.queries.slo_events import BAD_COUNTED, EVENTS_COUNTED
+from generator.queries import recorded, recorded_gpu, recorded_past, slo_events
 from generator.rules.alerts import render_alerts
 from generator.rules.recording import render_recording
 
 MODELS: Final = 1_000
-DAYS: Final = 30
-WARM: Final = 75
-MEASURED: Final = 120
-"""Seconds; a scrape is every 15, an evaluation every 30."""
+WARM: Final = 65
+WINDOW: Final = 60
+WINDOWS: Final = 2
+"""Seconds, and how often one run is measured; a scrape is every 15, an evaluation every 30."""
 SAMPLES: Final = 8
 
 MINUTE: Final = Duration.parse("1m")
+_HOUR: Final = 3_600
+_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,18 @@ class Cost:
     """Seconds of evaluation per 30 seconds, beside whatever else ran."""
     groups: Mapping[str, float]
     """CPU seconds of one evaluation, of the groups that need most."""
+
+
+@dataclass(slots=True)
+class Window:
+    """What was seen of a Prometheus within a window."""
+
+    seconds: float
+    cpu: float
+    ran: Mapping[str, float]
+    """How often each group was evaluated."""
+    lasted: dict[str, list[float]] = field(default_factory=dict)
+    """How long each of its evaluations took."""
 
 
 class Bench:
@@ -82,53 +97,57 @@ class Bench:
         )
         here = self.exporters
         self.spec = fleet(MODELS, sidecar=here, drift=here, prometheus=here)
-        self.history = folder / "history"
-        self._remember()
-        self.alone = self.run("alone", {})
-        self.found: dict[str, list[Cost]] = {}
+        [alone] = self._watch("alone", {}, windows=1)
+        self.alone = alone.cpu / alone.seconds
 
-    def ours(self) -> Cost:
-        """The generated rules."""
+    def ours(self) -> list[Cost]:
+        """The generated rules, once for each window."""
         rules = {
             "recording.yml": render_recording(self.spec),
             "alerts.yml": render_alerts(self.spec),
         }
-        return self.run("ours", rules, history=self.history)
+        return self._run("ours", rules, begins_with=self._past())
 
-    def by_model(self) -> Cost:
+    def by_model(self) -> list[Cost]:
         """A group of rules for each model."""
         groups = [_group_of(model, self.spec) for model in self.spec.models]
         text = yaml.dump({"groups": groups}, Dumper=yaml.CSafeDumper, sort_keys=False)
-        return self.run("by model", {"models.yml": text})
+        return self._run("by model", {"models.yml": text})
 
-    def run(self, name: str, rules: Mapping[str, str], *, history: Path | None = None) -> Cost:
+    def _run(
+        self, name: str, rules: Mapping[str, str], *, begins_with: Path | None = None
+    ) -> list[Cost]:
+        intervals: dict[str, float] = {}
+        hurried = {file: _hurried(text, intervals) for file, text in rules.items()}
+        windows = self._watch(name, hurried, windows=WINDOWS, begins_with=begins_with)
+        lasted: dict[str, list[float]] = {}
+        for window in windows:
+            for group, seconds in window.lasted.items():
+                lasted.setdefault(group, []).extend(seconds)
+        took = {group: statistics.median(seconds) for group, seconds in lasted.items()}
+        return [
+            _cost(window.cpu - self.alone * window.seconds, took, window.ran, intervals)
+            for window in windows
+        ]
+
+    def _watch(
+        self,
+        name: str,
+        rules: Mapping[str, str],
+        *,
+        windows: int,
+        begins_with: Path | None = None,
+    ) -> list[Window]:
         """Scrape and evaluate for a while."""
         side = self.folder / name.replace(" ", "-")
-        shutil.rmtree(side, ignore_errors=True)
         (side / "rules").mkdir(parents=True)
-        intervals: dict[str, float] = {}
         for file, text in rules.items():
-            (side / "rules" / file).write_text(_hurried(text, intervals))
-        if history is not None:
-            shutil.copytree(history, side / "data")
+            (side / "rules" / file).write_text(text)
+        if begins_with is not None:
+            begins_with.rename(side / "data")
         with _prometheus(side, self._config()) as (process, address):
             time.sleep(WARM)
-            before, began = process.cpu_seconds(), time.monotonic()
-            first = _by_group(address, "iterations_total")
-            lasted: dict[str, list[float]] = {}
-            for _ in range(SAMPLES):
-                time.sleep(MEASURED / SAMPLES)
-                for group, seconds in _by_group(address, "last_duration_seconds").items():
-                    lasted.setdefault(group, []).append(seconds)
-            seconds = time.monotonic() - began
-            used = process.cpu_seconds() - before
-            last = _by_group(address, "iterations_total")
-        shutil.rmtree(side)
-        if not rules:
-            return Cost(used / seconds, 0.0, {})
-        ran = {group: last[group] - first.get(group, 0) for group in last}
-        means = {group: statistics.fmean(runs) for group, runs in lasted.items()}
-        return _cost(used - self.alone.cores * seconds, means, ran, intervals)
+            return [_window(process, address) for _ in range(windows)]
 
     def _config(self) -> str:
         jobs = [
@@ -151,68 +170,52 @@ class Bench:
             }
         )
 
-    def _remember(self) -> None:
-        """A month of counts, written into a Prometheus that is stopped then."""
-        side = self.folder / "remembering"
-        (side / "rules").mkdir(parents=True)
-        with (
-            _prometheus(side, "scrape_configs: []") as (_, address),
-            httpx.Client(base_url=f"http://{address}", timeout=60) as client,
-        ):
-            now = int(time.time()) // 300 * 300
-            for body in _slices(self.spec, now - DAYS * 86_400, now - 600):
-                client.post(
-                    "/api/v1/write",
-                    content=body,
-                    headers={
-                        "Content-Encoding": "snappy",
-                        "Content-Type": "application/x-protobuf",
-                    },
-                ).raise_for_status()
-        (side / "data").rename(self.history)
+    def _past(self) -> Path:
+        """Data of a Prometheus that has watched for a month."""
+        side = self.folder / "past"
+        side.mkdir()
+        with _prometheus(side, "scrape_configs: []", *past.FLAGS) as (_, address):
+            past.write(address, list(_pasts(self.spec, self.exporters)), int(time.time()) - 15)
+            return past.snapshot(address, side / "data")
 
 
 def main() -> None:
     """Run it."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         bench = Bench(Path(name), running)
-        kept: dict[str, list[Cost]] = {"ours": [], "by model": []}
         notes: dict[str, object] = {
             "models": MODELS,
-            "days of counts": DAYS,
-            "scraping alone": f"{bench.alone.cores:.3f} cores",
+            "past": "30 days of hours, 3 of five minutes, an hour of rates",
+            "scraping alone": f"{bench.alone:.3f} cores",
         }
-
-        def cores(side: str) -> float:
-            cost = bench.ours() if side == "ours" else bench.by_model()
-            kept[side].append(cost)
+        costs: dict[str, list[Cost]] = {}
+        for side, run in (("ours", bench.ours), ("by model", bench.by_model)):
+            costs[side] = run()
+            groups = costs[side][-1].groups
             notes[side] = {
-                "seconds of evaluation in 30 s, by the clock": round(cost.clock, 3),
-                "CPU seconds of one evaluation": {k: round(v, 3) for k, v in cost.groups.items()},
+                "CPU seconds of one evaluation": {k: round(v, 3) for k, v in groups.items()}
             }
-            return cost.cores
+        harness.run("rules", list(_cases(costs)), notes=notes, warm=False, repeats=WINDOWS)
 
-        seen = dict.fromkeys(kept, 0)
 
-        def seconds(side: str) -> float:
-            seen[side] += 1
-            return kept[side][seen[side] - 1].cores * 30
-
-        cases = [
-            harness.Case(
-                what,
-                unit=unit,
-                better="less",
-                ours=harness.Side("one rule for all models", partial(measure, "ours")),
-                beside=harness.Side("a group for each model", partial(measure, "by model")),
-                target=target,
-            )
-            for what, unit, measure, target in (
-                ("CPU over scraping alone", "cores", cores, 0.05),
-                ("evaluation in 30 s", "CPU seconds", seconds, 1.0),
-            )
-        ]
-        harness.run("rules", cases, notes=notes, warm=False, repeats=1)
+def _cases(costs: Mapping[str, list[Cost]]) -> Iterator[harness.Case]:
+    """What was measured already, window by window."""
+    for what, unit, target, attribute in (
+        ("CPU over scraping alone", "cores", 0.05, "cores"),
+        ("evaluation in 30 s", "seconds by the clock", 1.0, "clock"),
+    ):
+        ours, beside = (
+            partial(next, iter([getattr(cost, attribute) for cost in costs[side]]))
+            for side in ("ours", "by model")
+        )
+        yield harness.Case(
+            what,
+            unit=unit,
+            better="less",
+            ours=harness.Side("one rule for all models", ours),
+            beside=harness.Side("a group for each model", beside),
+            target=target,
+        )
 
 
 # Prometheus
@@ -221,7 +224,7 @@ def main() -> None:
 class _prometheus:  # noqa: N801 - reads as the function that it stands for
     """A Prometheus in a folder, with its address."""
 
-    def __init__(self, folder: Path, config: str) -> None:
+    def __init__(self, folder: Path, config: str, *flags: str) -> None:
         (folder / "prometheus.yml").write_text(config)
         self._address = f"127.0.0.1:{_free_port()}"
         self._started = harness.started(
@@ -231,8 +234,8 @@ class _prometheus:  # noqa: N801 - reads as the function that it stands for
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--storage.tsdb.retention.time=35d",
                 f"--web.listen-address={self._address}",
-                "--web.enable-remote-write-receiver",
                 "--log.level=error",
+                *flags,
             ],
             until=lambda: _get(f"http://{self._address}/-/ready") > 0,
             seconds=300,
@@ -279,6 +282,21 @@ def _by_group(address: str, what: str) -> dict[str, float]:
         re.MULTILINE,
     )
     return {group: float(number) for group, number in found}
+
+
+def _window(process: harness.Started, address: str) -> Window:
+    began, before = time.monotonic(), process.cpu_seconds()
+    first = _by_group(address, "iterations_total")
+    lasted: dict[str, list[float]] = {}
+    for _ in range(SAMPLES):
+        time.sleep(WINDOW / SAMPLES)
+        for group, seconds in _by_group(address, "last_duration_seconds").items():
+            lasted.setdefault(group, []).append(seconds)
+    used, seconds = process.cpu_seconds() - before, time.monotonic() - began
+    last = _by_group(address, "iterations_total")
+    return Window(
+        seconds, used, {group: last[group] - first.get(group, 0) for group in last}, lasted
+    )
 
 
 def _cost(
@@ -370,59 +388,50 @@ def _others(model: Model, who: str, spec: Spec) -> Iterator[dict[str, Any]]:
             yield {"alert": threshold.alert, "expr": expr, "for": hold, "labels": labels}
 
 
-# A month of counts, as Prometheus's remote write takes it
+# What ours looks back on
 
 
-def _slices(spec: Spec, start: int, end: int) -> Iterator[bytes]:
-    """Bodies of an hour each, oldest first: some events, none of them bad."""
-    both = {
-        rule: [
-            b"".join(
-                _field(1, _field(1, name.encode()) + _field(2, value.encode()))
-                for name, value in (
-                    ("__name__", str(rule)),
-                    ("model_name", model.name),
-                    ("model_version", model.version),
-                    ("objective", objective.name),
-                )
-            )
-            for model in spec.models
-            for objective in objectives(model)
-        ]
-        for rule in (EVENTS_COUNTED, BAD_COUNTED)
-    }
-    for hour in range(start, end, 3600):
-        body = []
-        for rule, series in both.items():
-            bad = rule is BAD_COUNTED
-            samples = b"".join(
-                _field(2, _sample(at, 0 if bad else at % 7919))
-                for at in range(hour, min(hour + 3600, end), 300)
-            )
-            body += [_field(1, labels + samples) for labels in series]
-        yield _uncompressed(b"".join(body))
+def _pasts(spec: Spec, exporters: str) -> Iterator[Past]:
+    """For each window that is looked over, what is recorded and scraped within it."""
+    for model in spec.models:
+        who = {"model_name": model.name, "model_version": model.version}
+        for objective in objectives(model):
+            for events, bad, step, seconds in (
+                (slo_events.EVENTS, slo_events.BAD, 30, _HOUR),
+                (slo_events.EVENTS_COUNTED, slo_events.BAD_COUNTED, 300, 3 * _DAY),
+                (slo_events.EVENTS_OF_HOURS, slo_events.BAD_OF_HOURS, _HOUR, 30 * _DAY),
+                (slo_events.EVENTS_SINCE_HOUR, slo_events.BAD_SINCE_HOUR, 300, 2 * _HOUR),
+            ):
+                labels = {**who, "objective": objective.name}
+                yield Past({"__name__": str(events), **labels}, step, seconds, _busy)
+                yield Past({"__name__": str(bad), **labels}, step, seconds, _never)
+        for series, step, seconds in (
+            (recorded.LATENCY_MEAN, 30, 26 * _HOUR),
+            (recorded.REQUESTS, 30, _HOUR),
+            (recorded_past.REQUESTS_1H, 120, 30 * _HOUR),
+            (recorded_gpu.LATENCY_OF_LIMIT, 30, _HOUR),
+        ):
+            yield Past({"__name__": str(series), **who}, step, seconds, _busy)
+    # A rate needs five minutes, a count what there was within the hour.
+    target = {"job": "ml-sidecar", "instance": exporters}
+    counted = re.compile(rf'{catalog.INFERENCE_REQUESTS}|.*le="(0\.25|\+Inf)"')
+    for line, _ in counters(spec):
+        name, _, rest = line.partition("{")
+        pairs = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        seconds = _HOUR if counted.match(line) else 360
+        yield Past({"__name__": name, **pairs, **target}, 15, seconds, _grows)
 
 
-def _sample(seconds: int, value: float) -> bytes:
-    return b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(seconds * 1000)
+def _busy(at: int) -> float:
+    return at % 7919
 
 
-def _field(number: int, content: bytes) -> bytes:
-    """A field of protobuf that has a length."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+def _never(_: int) -> float:
+    return 0
 
 
-def _varint(number: int) -> bytes:
-    parts = bytearray()
-    while number >= 0x80:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*parts, number])
-
-
-def _uncompressed(content: bytes) -> bytes:
-    """A block of Snappy that is one literal."""
-    return _varint(len(content)) + b"\xfc" + struct.pack("<I", len(content) - 1) + content
+def _grows(at: int) -> float:
+    return at // 15 % 1_000_000
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Prometheus in tests/generator/test_estimate.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from contract.problems import ProblemsError
 from contract.runtimes import SIDECAR
 from contract.spec import Model, Spec
 from generator.queries.recorded import Recorded
-from generator.rules.recording import RULES
+from generator.rules.recording import recorded_rules
 from generator.series import Shape, recorded_series, series_of
 
 __all__ = ["Cost", "Estimate", "estimate", "refuse_beyond_limit"]
@@ -73,17 +73,18 @@ def estimate(spec: Spec) -> Estimate:
     models: dict[tuple[str, str], Cost] = {}
     parts = {part: Cost() for part in ("sidecar", "runtimes", "drift", "responder", "recorded")}
     known: dict[Shape, _Series] = {}
+    rules = recorded_rules(spec)
     for model in spec.models:
         shape = Shape.of(model, spec)
         if shape not in known:
-            known[shape] = _Series.of(shape, model, spec)
+            known[shape] = _Series.of(shape, model, spec, rules)
         costs = _of_model(known[shape], model, spec)
         models[model.key] = sum(costs.values(), Cost())
         for part, cost in costs.items():
             parts[part] += cost
     gpus = (spec.gpu.expected or 1) * len(spec.stack.gpu)
     parts["gpu"] = _scraped(gpus * GPU_SERIES, spec)
-    of_gpus = [rule for rule in RULES if {"gpu_id", "model_name"} & set(rule.labels) == {"gpu_id"}]
+    of_gpus = [rule for rule in rules if {"gpu_id", "model_name"} & set(rule.labels) == {"gpu_id"}]
     parts["recorded"] += Cost(
         gpus * len(of_gpus),
         gpus * sum(1 / _interval(rule, spec) for rule in of_gpus),
@@ -134,7 +135,7 @@ class _Series:
     recorded: Cost
 
     @classmethod
-    def of(cls, shape: Shape, model: Model, spec: Spec) -> _Series:
+    def of(cls, shape: Shape, model: Model, spec: Spec, rules: Iterable[Recorded]) -> _Series:
         told = {Exporter.SIDECAR: 0.0, Exporter.DRIFT: 0.0, Exporter.RESPONDER: 0.0}
         for metric in METRICS:
             if metric.exporter in told and "model_name" in metric.labels:
@@ -142,7 +143,7 @@ class _Series:
         alone = spec.model_copy(update={"models": (model,)})
         promised = sum(1 for _ in thresholds(alone))
         recorded = Cost(promised, promised / spec.clock(spec.stack.evaluation_interval).seconds)
-        for rule in RULES:
+        for rule in rules:
             if "model_name" in rule.labels:
                 series = recorded_series(rule, shape)
                 recorded += Cost(series, series / _interval(rule, spec))

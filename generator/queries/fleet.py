@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contract.catalog import MODEL
 from contract.spec import Severity
-from generator.queries import recorded
+from generator.queries import recorded, recorded_gpu
 from generator.queries.recorded import Recorded
 from generator.queries.selection import (
     ALERTS,
@@ -14,7 +14,6 @@ from generator.queries.selection import (
     LOUD,
     ON_MODEL,
     UP,
-    latency_of_limit,
     of_team,
     owners,
 )
@@ -117,7 +116,7 @@ def p99_by_model() -> str:
 
 def latency_of_limit_by_model() -> str:
     """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
-    return _owned(latency_of_limit(lambda series, matchers: f"{series}{{{matchers}}}"))
+    return _owned(str(recorded_gpu.LATENCY_OF_LIMIT))
 
 
 def drifted_features_by_model() -> str:

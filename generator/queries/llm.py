@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from generator.queries import recorded, recorded_serving
+from generator.queries.model import latency
 from generator.queries.recorded import Recorded
 from generator.queries.selection import ON_MODEL, chosen, owners
 
@@ -51,7 +52,7 @@ def waiting_share() -> str:
 def first_token_of_whole() -> str:
     """Of the median time of a request, the part that goes by before its first token."""
     first = chosen(recorded_serving.TIME_TO_FIRST_TOKEN_QUANTILES["p50"])
-    return f"{first} / ({chosen(recorded.LATENCY_QUANTILES['p50'])} > 0)"
+    return f"{first} / (({latency('p50')}) > 0)"
 
 
 def by_model(series: Recorded) -> str:

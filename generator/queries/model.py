@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contract import catalog
-from contract.catalog import Metric
-from contract.spec import Severity
-from generator.queries import recorded
+from contract.catalog import MODEL, Metric
+from contract.spec import QUANTILES, Severity
+from generator.queries import recorded, recorded_gpu
+from generator.queries.recorded import quantile_of
 from generator.queries.selection import (
     ALERTS,
     ALERTS_SINCE,
     FIRING,
     RATE_INTERVAL,
     chosen,
-    latency_of_limit,
 )
 
 __all__ = [
@@ -93,19 +93,28 @@ def errors_of_limit() -> str:
 
 
 def latency(quantile: str) -> str:
-    """Latency quantile in seconds; `quantile` is p50, p90, p95, p99 or p999."""
-    return chosen(recorded.LATENCY_QUANTILES[quantile])
+    """Latency quantile in seconds; `quantile` is p50, p90, p95, p99 or p999.
+
+    Taken from the buckets of the chosen model where it is not recorded of all.
+    """
+    measured = chosen(recorded.LATENCY_QUANTILES[quantile])
+    if quantile == recorded.QUANTILE_OF_ALL:
+        return measured
+    share = next(share for share, name in QUANTILES.items() if name == quantile)
+    buckets = f"sum by ({', '.join((*MODEL, 'le'))}) ({chosen(recorded.LATENCY_BUCKETS)})"
+    return f"{measured} or {quantile_of(buckets, share)}"
 
 
 def promised_latency(quantile: str) -> str:
     """The same, where models.yaml promises something of that quantile."""
     matchers = f'alert="HighLatency{quantile.upper()}"'
-    return f"{latency(quantile)} and on () {chosen(recorded.THRESHOLD, matchers)}"
+    measured = chosen(recorded.LATENCY_QUANTILES[quantile])
+    return f"{measured} and on () {chosen(recorded.THRESHOLD, matchers)}"
 
 
 def worst_latency_of_limit() -> str:
     """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
-    return latency_of_limit(chosen)
+    return chosen(recorded_gpu.LATENCY_OF_LIMIT)
 
 
 def drifted_features() -> str:

@@ -17,7 +17,7 @@ from contract.catalog import MODEL, Metric, Unit
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Spec
 from generator.queries.runtimes.jobs import runtime_jobs
-from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, PROMISE_MEMORY, window
+from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, TWO_MINUTES, window
 
 __all__ = [
     "CLASS_RATE",
@@ -36,6 +36,7 @@ __all__ = [
     "OWNER",
     "PROMISED_AT",
     "PROMISES",
+    "QUANTILE_OF_ALL",
     "RECORDED",
     "REQUESTS",
     "REQUESTS_INCREASE",
@@ -44,6 +45,7 @@ __all__ = [
     "THRESHOLD",
     "Group",
     "Recorded",
+    "quantile_of",
     "remembered",
 ]
 
@@ -67,15 +69,22 @@ class Group:
         return spec.clock(self.slowly) if self.slowly and self.slowly > usual else None
 
 
-PROMISES: Final = Group("model-promises", slowly=ONE_MINUTE)
+PROMISES: Final = Group("model-promises", slowly=TWO_MINUTES)
 _TARGETS: Final = Group("model-targets")
 _TRAFFIC: Final = Group("model-traffic-5m")
-_DRIFT: Final = Group("model-drift", slowly=Duration.parse("1m"))
+_DRIFT: Final = Group("model-drift", slowly=TWO_MINUTES)
+
+
+def _always(_: Spec) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """One recording rule. `labels` are those of its series; `expression` is its PromQL."""
+    """One recording rule. `labels` are those of its series; `expression` is its PromQL.
+
+    Where nothing of models.yaml needs it, it is not recorded.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -83,6 +92,7 @@ class Recorded:
     group: Group
     expression: Callable[[Spec], str]
     unit: Unit = Unit.NONE
+    needed: Callable[[Spec], bool] = _always
 
     def __str__(self) -> str:
         return self.name
@@ -109,6 +119,10 @@ def _mean(histogram: Metric) -> Callable[[Spec], str]:
     return lambda spec: f"{total(spec)}\n/\n({count(spec)} > 0)"
 
 
+_PROMISING: Final = f'{catalog.SLO_OBJECTIVE}{{kind="availability"}}'
+"""There as long as anything is promised: every model has it, and there are few of it to look up."""
+
+
 def remembered(name: str, labels: tuple[str, ...], series: Metric) -> Callable[[Spec], str]:
     """What is exposed now; while nothing at all is, what was recorded last as `name`.
 
@@ -121,7 +135,7 @@ def remembered(name: str, labels: tuple[str, ...], series: Metric) -> Callable[[
         memory = window(spec, PROMISE_MEMORY).seconds
         return (
             f"max {_by(labels)} ({series})\n"
-            f"or ({name} unless on () {series} and on () time() - {PROMISED_AT} <= {memory:g})"
+            f"or ({name} unless on () {_PROMISING} and on () time() - {PROMISED_AT} <= {memory:g})"
         )
 
     return expression
@@ -132,11 +146,10 @@ def remembered(name: str, labels: tuple[str, ...], series: Metric) -> Callable[[
 PROMISED_AT: Final = Recorded(
     name="model:ml_promises_seen_timestamp_seconds",
     labels=(),
-    help="When thresholds were last exposed (Unix time): for a while they outlive who exposes "
-    "them.",
+    help="When promises were last exposed (Unix time): for a while they outlive who exposes them.",
     group=PROMISES,
     expression=lambda spec: (
-        f"max(timestamp({catalog.ALERT_THRESHOLD}))\n"
+        f"max(timestamp({_PROMISING}))\n"
         "or last_over_time(model:ml_promises_seen_timestamp_seconds"
         f"[{window(spec, PROMISE_MEMORY)}])"
     ),
@@ -251,15 +264,31 @@ LATENCY_BUCKETS: Final = Recorded(
 )
 
 
+QUANTILE_OF_ALL: Final = "p99"
+"""The quantile that is recorded of every model, for dashboards of all of them."""
+
+
+def quantile_of(buckets: str, quantile: float) -> str:
+    """A quantile of buckets by le; of no requests it is NaN, which no comparison holds for."""
+    return f"histogram_quantile({quantile:g}, {buckets}) >= 0"
+
+
 def _quantile(quantile: float) -> Recorded:
-    # A quantile of no requests is NaN, which no comparison holds for.
+    name = QUANTILES[quantile]
+
+    def promised(spec: Spec) -> bool:
+        pairs = (pair for model in spec.models for pair in model.slo.latency)
+        return name == QUANTILE_OF_ALL or any(pair.target == quantile for pair in pairs)
+
+    only = "" if name == QUANTILE_OF_ALL else ", where models.yaml promises it of a model"
     return Recorded(
-        name=f"model:ml_inference_latency_seconds:{QUANTILES[quantile]}_5m",
+        name=f"model:ml_inference_latency_seconds:{name}_5m",
         labels=MODEL,
-        help=f"{quantile * 100:g}% of the requests took at most this long.",
+        help=f"{quantile * 100:g}% of the requests took at most this long{only}.",
         group=_TRAFFIC,
-        expression=lambda _: f"histogram_quantile({quantile:g}, {LATENCY_BUCKETS}) >= 0",
+        expression=lambda _: quantile_of(str(LATENCY_BUCKETS), quantile),
         unit=Unit.SECONDS,
+        needed=promised,
     )
 
 

@@ -15,7 +15,6 @@ from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
-from generator.queries.selection import latency_of_limit
 from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, TEN_MINUTES, window
 
 __all__ = [
@@ -302,14 +301,25 @@ JOULES_PER_1000_REQUESTS: Final = Recorded(
     expression=lambda _: f"1000 * {MODEL_POWER} / {_ON_MODEL} ({recorded.REQUESTS} > 0)",
     unit=Unit.JOULES,
 )
+
+
+def _latency_of_limit(spec: Spec) -> str:
+    shares = " or ".join(
+        f"label_replace({quantile} / {_ON_MODEL} max {_BY_MODEL} "
+        f'({recorded.THRESHOLD}{{alert="HighLatency{name.upper()}"}}), '
+        f'"quantile", "{name}", "", "")'
+        for name, quantile in recorded.LATENCY_QUANTILES.items()
+        if quantile.needed(spec)
+    )
+    return f"max {_BY_MODEL} ({shares})"
+
+
 LATENCY_OF_LIMIT: Final = Recorded(
     name="model:ml_inference_latency:of_limit",
     labels=MODEL,
     help="The worst of the promised latency quantiles as a share of its threshold: 1 is the limit.",
     group=_MODELS,
-    expression=lambda _: latency_of_limit(
-        lambda series, matchers: f"{series}{{{matchers}}}" if matchers else str(series)
-    ),
+    expression=_latency_of_limit,
     unit=Unit.RATIO,
 )
 

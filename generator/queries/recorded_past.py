@@ -16,7 +16,7 @@ from contract.spec import Spec
 from generator.queries import recorded, recorded_serving
 from generator.queries.recorded import Group, Recorded
 from generator.queries.recorded_gpu import LATENCY_OF_LIMIT
-from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, window
+from generator.queries.windows import DAY, FIVE_MINUTES, FOUR_MINUTES, HALF_HOUR, HOUR, window
 
 __all__ = [
     "ARTIFACT",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _HOURS: Final = Group("model-hours", slowly=Duration.parse("2m"))
-_PAST: Final = Group("model-past", slowly=Duration.parse("5m"))
+_PAST: Final = Group("model-past", slowly=FOUR_MINUTES)
 _NOW: Final = Group("model-of-past")
 
 _BY_MODEL: Final = f"by ({', '.join(MODEL)})"

@@ -6,13 +6,10 @@ from one dashboard to the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from contract import catalog
 from contract.catalog import MODEL, Metric
-from contract.spec import QUANTILES
-from generator.queries import recorded
 from generator.queries.recorded import Recorded
 
 __all__ = [
@@ -25,7 +22,6 @@ __all__ = [
     "RATE_INTERVAL",
     "UP",
     "chosen",
-    "latency_of_limit",
     "models_variable",
     "of_team",
     "owners",
@@ -77,24 +73,6 @@ def owners(*, at: str = "") -> str:
         f"group by ({labels}) ({of_team(catalog.MODEL_TARGET_INFO.name)}{at}"
         f" or {ON_MODEL} {of_team(catalog.MODEL_INFO.name)}{at})"
     )
-
-
-def latency_of_limit(select: Callable[[Recorded, str], str]) -> str:
-    """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit.
-
-    `select` picks the series of a recorded rule, given further matchers.
-    """
-    shares = " or ".join(
-        f"label_replace({select(recorded.LATENCY_QUANTILES[name], '')} / {ON_MODEL}"
-        f" max {BY_MODEL} ({select(recorded.THRESHOLD, _alert(f'HighLatency{name.upper()}'))}),"
-        f' "quantile", "{name}", "", "")'
-        for name in QUANTILES.values()
-    )
-    return f"max {BY_MODEL} ({shares})"
-
-
-def _alert(name: str) -> str:
-    return f'alert="{name}"'
 
 
 def teams_variable() -> str:

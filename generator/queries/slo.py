@@ -18,17 +18,22 @@ from generator.queries.recorded import Group, Recorded
 from generator.queries.slo_events import (
     BAD,
     BAD_COUNTED,
+    BAD_OF_HOURS,
+    BAD_SINCE_HOUR,
     BUDGET,
     EVENTS,
     EVENTS_COUNTED,
+    EVENTS_OF_HOURS,
+    EVENTS_SINCE_HOUR,
     LAST_PREDICTION,
     OBJECTIVE,
     OBJECTIVES,
     ON_OBJECTIVE,
     RATES,
+    counted_over,
     short_of,
 )
-from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
+from generator.queries.windows import FIVE_MINUTES, FOUR_MINUTES, HOUR, ONE_MINUTE, window
 
 __all__ = [
     "BAD",
@@ -54,7 +59,7 @@ SLO_TIERS: Final = tuple(tier.name for tier in TIERS)
 
 _HOUR: Final = Group("slo-hour", slowly=ONE_MINUTE)
 _HOURS: Final = Group("slo-hours", slowly=Duration.parse("2m"))
-_DAYS: Final = Group("slo-days", slowly=Duration.parse("10m"))
+_DAYS: Final = Group("slo-days", slowly=FOUR_MINUTES)
 _OUTLOOK: Final = Group("slo-outlook", slowly=Duration.parse("2m"))
 
 _WINDOWS: Final = {
@@ -116,7 +121,8 @@ def _burn_rate(name: str, length: Duration) -> Recorded:
         name=f"model:ml_slo_burn:rate{name}",
         labels=OBJECTIVE,
         help=f"How many times faster than evenly the error budget went over the last {name}.",
-        group=_group(length),
+        # No alert reads it, so that once a minute is soon enough for the shortest one, too.
+        group=_HOUR if length == FIVE_MINUTES else _group(length),
         expression=lambda _: f"{RATIOS[name]} / {ON_OBJECTIVE} {BUDGET}",
     )
 
@@ -131,12 +137,10 @@ BURN_RATES: Final = {name: _burn_rate(name, length) for name, length in _WINDOWS
 # Over the period
 
 
-def _period(counts: Recorded) -> Callable[[Spec], str]:
+def _period(hours: Recorded, rest: Recorded) -> Callable[[Spec], str]:
     def expression(spec: Spec) -> str:
         periods = sorted({model.slo.window for model in spec.models})
-        sums = [
-            f"sum_over_time({counts}[{short_of(window(spec, period), spec)}])" for period in periods
-        ]
+        sums = [counted_over(period, hours, rest, spec) for period in periods]
         if len(sums) == 1:
             return sums[0]
         return "\nor\n".join(
@@ -152,14 +156,14 @@ EVENTS_OF_PERIOD: Final = Recorded(
     labels=OBJECTIVE,
     help="Events over the period of the promise.",
     group=_DAYS,
-    expression=_period(EVENTS_COUNTED),
+    expression=_period(EVENTS_OF_HOURS, EVENTS_SINCE_HOUR),
 )
 BAD_OF_PERIOD: Final = Recorded(
     name="model:ml_slo_bad_events:count_period",
     labels=OBJECTIVE,
     help="Bad events over the period of the promise.",
     group=_DAYS,
-    expression=_period(BAD_COUNTED),
+    expression=_period(BAD_OF_HOURS, BAD_SINCE_HOUR),
 )
 SLI: Final = Recorded(
     name="model:ml_slo_good_events:ratio_period",
@@ -219,6 +223,10 @@ SLO_RECORDED: Final = (
     *(rule for rule in _MEASURED if rule.group is _HOUR),
     EVENTS_COUNTED,
     BAD_COUNTED,
+    EVENTS_OF_HOURS,
+    BAD_OF_HOURS,
+    EVENTS_SINCE_HOUR,
+    BAD_SINCE_HOUR,
     *(rule for rule in _MEASURED if rule.group is _HOURS),
     *(rule for rule in _MEASURED if rule.group is _DAYS),
     EVENTS_OF_PERIOD,

@@ -21,14 +21,19 @@ from generator.queries.windows import FIVE_MINUTES, HOUR, window
 __all__ = [
     "BAD",
     "BAD_COUNTED",
+    "BAD_OF_HOURS",
+    "BAD_SINCE_HOUR",
     "BUDGET",
     "EVENTS",
     "EVENTS_COUNTED",
+    "EVENTS_OF_HOURS",
+    "EVENTS_SINCE_HOUR",
     "LAST_PREDICTION",
     "OBJECTIVE",
     "OBJECTIVES",
     "ON_OBJECTIVE",
     "RATES",
+    "counted_over",
     "counts_step",
     "short_of",
 ]
@@ -205,6 +210,7 @@ LAST_PREDICTION: Final = Recorded(
         f'and {_ON_MODEL} {OBJECTIVES}{{kind="freshness"}}'
     ),
     unit=Unit.SECONDS,
+    needed=lambda spec: "freshness" in _kinds(spec),
 )
 EVENTS: Final = Recorded(
     name="model:ml_slo_events:rate5m",
@@ -298,3 +304,72 @@ BAD_COUNTED: Final = Recorded(
     group=_COUNTS,
     expression=lambda spec: _counted(BAD, _bad_counted(spec), spec),
 )
+
+
+# Counts of an hour: a month of them is a twelfth of what there is of five minutes
+
+
+def _begins_an_hour(spec: Spec) -> str:
+    """Whether this is the first count of an hour."""
+    return f"time() % {window(spec, HOUR).seconds:g} < bool {counts_step(spec).seconds:g}"
+
+
+def _since_hour(counted: Recorded, since: str, spec: Spec) -> str:
+    """What was counted since the last full hour, with the count of this evaluation.
+
+    What is left over of a model that is not there is kept, and so is what was not closed because
+    Prometheus was not there at the full hour.
+    """
+    left = f"(last_over_time({since}[{window(spec, _KEPT)}]) > 0)"
+    return f"({counted} + {left} or {counted} or {left})"
+
+
+_KEPT: Final = Duration.parse("2h")
+_RENEWED: Final = Duration.parse("15m")
+
+
+def _of_hour(counted: Recorded, name: str, since: str, what: str) -> Recorded:
+    return Recorded(
+        name=name,
+        labels=OBJECTIVE,
+        help=f"{what} of an hour, counted once it is over; periods of weeks are sums of them.",
+        group=_COUNTS,
+        expression=lambda spec: (
+            f"{_since_hour(counted, since, spec)}\nand on () (vector({_begins_an_hour(spec)}) == 1)"
+        ),
+    )
+
+
+def _of_rest(counted: Recorded, name: str, what: str) -> Recorded:
+    return Recorded(
+        name=name,
+        labels=OBJECTIVE,
+        help=f"{what} that are in no such hour yet.",
+        group=_COUNTS,
+        # Evaluated after the hour's: at a full hour it begins anew.
+        expression=lambda spec: (
+            f"{_since_hour(counted, name, spec)}\n* (1 - ({_begins_an_hour(spec)}))"
+        ),
+    )
+
+
+_EVENTS_SINCE: Final = "model:ml_slo_events:count_since_hour"
+_BAD_SINCE: Final = "model:ml_slo_bad_events:count_since_hour"
+
+EVENTS_OF_HOURS: Final = _of_hour(
+    EVENTS_COUNTED, "model:ml_slo_events:count_hour", _EVENTS_SINCE, "Events"
+)
+BAD_OF_HOURS: Final = _of_hour(
+    BAD_COUNTED, "model:ml_slo_bad_events:count_hour", _BAD_SINCE, "Bad events"
+)
+EVENTS_SINCE_HOUR: Final = _of_rest(EVENTS_COUNTED, _EVENTS_SINCE, "Events")
+BAD_SINCE_HOUR: Final = _of_rest(BAD_COUNTED, _BAD_SINCE, "Bad events")
+
+
+def counted_over(period: Duration, hours: Recorded, rest: Recorded, spec: Spec) -> str:
+    """All that was counted within a period; that reaches up to an hour further back."""
+    # A rest is recorded every five minutes, which is too seldom to look up what it is now.
+    last = f"last_over_time({rest}[{window(spec, _RENEWED)}])"
+    since = f'label_replace({last}, "part", "rest", "", "")'
+    over = short_of(window(spec, period), spec)
+    return f"sum {_BY_OBJECTIVE} (sum_over_time({hours}[{over}]) or {since})"

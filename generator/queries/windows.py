@@ -10,15 +10,20 @@ from contract.spec import Spec
 __all__ = [
     "DAY",
     "FIVE_MINUTES",
+    "FOUR_MINUTES",
     "HALF_HOUR",
     "HOUR",
     "ONE_MINUTE",
     "PROMISE_MEMORY",
     "TEN_MINUTES",
+    "TWO_MINUTES",
     "window",
 ]
 
 ONE_MINUTE: Final = Duration.parse("1m")
+TWO_MINUTES: Final = Duration.parse("2m")
+FOUR_MINUTES: Final = Duration.parse("4m")
+"""The slowest that a group may be: five minutes after a sample Prometheus no longer finds it."""
 FIVE_MINUTES: Final = Duration.parse("5m")
 TEN_MINUTES: Final = Duration.parse("10m")
 HALF_HOUR: Final = Duration.parse("30m")

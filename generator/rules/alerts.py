@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from contract.alerts import (
     ALERTS,
@@ -19,11 +20,14 @@ from contract.spec import Severity, Spec
 from generator.queries.alerting import (
     GPU_EXPRESSIONS,
     MODEL_EXPRESSIONS,
+    SLOW,
     STACK_EXPRESSIONS,
     Promise,
     escalated,
 )
+from generator.queries.recorded import Group
 from generator.queries.recorded_gpu import HOLDER, NO_MODEL
+from generator.queries.windows import ONE_MINUTE
 from generator.rules.annotations import render_annotations, render_gpu_annotations
 from generator.text import render_template
 
@@ -38,8 +42,12 @@ __all__ = [
     "render_alerts",
 ]
 
-_GROUPS = ("model-alerts", "gpu-alerts", "stack-alerts")
-_ESCALATIONS = "model-escalations"
+_FAST: Final = Group("model-alerts")
+_SLOW: Final = Group("model-alerts-slow", slowly=ONE_MINUTE)
+_GPU: Final = Group("gpu-alerts")
+_STACK: Final = Group("stack-alerts", slowly=ONE_MINUTE)
+_ESCALATIONS: Final = Group("model-escalations", slowly=ONE_MINUTE)
+"""Groups in the order in which one reads what another says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +63,16 @@ class Rule:
 
 def render_alerts(spec: Spec) -> str:
     """The text of rules/alerts.yml."""
-    rules = alert_rules(spec)
-    groups = list(zip(_GROUPS, rules, strict=True))
-    if escalated := escalation_rules(spec):
-        groups.append((_ESCALATIONS, escalated))
-    return render_template("alerts.yml.j2", groups=groups)
+    of_models, of_gpus, of_stack = alert_rules(spec)
+    groups = {
+        _FAST: [rule for rule in of_models if rule.alert not in SLOW],
+        _SLOW: [rule for rule in of_models if rule.alert in SLOW],
+        _GPU: of_gpus,
+        _STACK: of_stack,
+        _ESCALATIONS: escalation_rules(spec),
+    }
+    present = {group: rules for group, rules in groups.items() if rules}
+    return render_template("alerts.yml.j2", groups=present.items(), spec=spec)
 
 
 def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
@@ -72,7 +85,7 @@ def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
 
 def group_names() -> tuple[str, ...]:
     """The groups of alerts.yml, the one that reads what others say last."""
-    return (*_GROUPS, _ESCALATIONS)
+    return tuple(group.name for group in (_FAST, _SLOW, _GPU, _STACK, _ESCALATIONS))
 
 
 def escalation_rules(spec: Spec) -> list[Rule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from contract.spec import Spec
@@ -18,7 +19,14 @@ from generator.queries.runtimes.rules import native, runtime_groups
 from generator.queries.slo import SLO_RECORDED
 from generator.text import render_template
 
-__all__ = ["RULES", "group_names", "render_compatibility", "render_recording", "render_runtimes"]
+__all__ = [
+    "RULES",
+    "group_names",
+    "recorded_rules",
+    "render_compatibility",
+    "render_recording",
+    "render_runtimes",
+]
 
 RULES: Final = (
     *RECORDED,
@@ -31,22 +39,34 @@ RULES: Final = (
     *VERSION_RECORDED,
     *STACK_RECORDED,
 )
-"""All of them; what one reads of another stands before it."""
+"""All that there are; what one reads of another stands before it."""
+
+
+def recorded_rules(spec: Spec) -> tuple[Recorded, ...]:
+    """Those that models.yaml needs, and those that a runtime in use fills anyway."""
+    names = _native_names(spec)
+    return tuple(rule for rule in RULES if rule.needed(spec) or native(rule, names, spec))
 
 
 def render_recording(spec: Spec) -> str:
     """The text of rules/recording.yml."""
-    native_names = {rule.name for group in runtime_groups(spec) for rule in group.rules}
+    names = _native_names(spec)
 
     def expression(rule: Recorded) -> str:
         own = rule.expression(spec)
-        first = native(rule, native_names, spec)
+        first = native(rule, names, spec)
         # By model, for a histogram of two sources would be none.
         return f"{first}\nor on (model_name, model_version)\n(\n{own}\n)" if first else own
 
+    groups = _groups(recorded_rules(spec))
     return render_template(
-        "recording.yml.j2", groups=_groups().items(), spec=spec, expression=expression
+        "recording.yml.j2", groups=groups.items(), spec=spec, expression=expression
     )
+
+
+def _native_names(spec: Spec) -> set[str]:
+    """What the runtimes in use record."""
+    return {rule.name for group in runtime_groups(spec) for rule in group.rules}
 
 
 def render_runtimes(spec: Spec) -> str:
@@ -76,11 +96,11 @@ def render_compatibility(spec: Spec) -> str:
 
 def group_names() -> tuple[str, ...]:
     """The groups in the order in which one reads what another recorded."""
-    return tuple(group.name for group in _groups())
+    return tuple(group.name for group in _groups(RULES))
 
 
-def _groups() -> dict[Group, list[Recorded]]:
+def _groups(rules: Iterable[Recorded]) -> dict[Group, list[Recorded]]:
     groups: dict[Group, list[Recorded]] = {}
-    for rule in RULES:
+    for rule in rules:
         groups.setdefault(rule.group, []).append(rule)
     return groups

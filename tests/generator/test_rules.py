@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from contract.alerts import (
 )
 from contract.read import read_spec
 from contract.spec import ALERT_NAMES, Dialect, Spec
+from generator.dashboards import render_dashboards
 from generator.outputs import render
 from generator.prove import prove_every_model
 from generator.queries.alerting import GPU_EXPRESSIONS, MODEL_EXPRESSIONS, STACK_EXPRESSIONS
@@ -73,10 +75,37 @@ def test_what_reads_a_recorded_series_stands_after_it() -> None:
     )
     for recorded in RECORDED:
         expression = recorded.expression(spec)
-        # A rule that remembers reads what it recorded itself, the last time.
-        seen.append(str(recorded))
+        # A rule that remembers reads what it recorded itself, the last time; counts of hours, what
+        # was left over then.
+        seen += [str(recorded), str(recorded).replace("count_hour", "count_since_hour")]
         later = [str(r) for r in RECORDED if str(r) not in seen and str(r) in expression]
         assert later == [], recorded.name
+
+
+LOOKBACK = timedelta(minutes=5)
+"""For so long Prometheus finds a sample; a slow evaluation must fit in, too."""
+
+
+def test_what_is_recorded_seldom_is_only_looked_at_over_a_range(everything: Spec) -> None:
+    """Otherwise an alert on it would resolve before the next sample comes."""
+    seldom = {
+        str(rule): rule.group
+        for rule in RECORDED
+        if (interval := rule.group.interval(everything))
+        and interval.seconds > 0.9 * LOOKBACK.total_seconds()
+    }
+    assert "model:ml_slo_events:count5m" in seldom
+    asked = [("alerts.yml", render(everything, ["prometheus"])[f"{RULES}/alerts.yml"])]
+    asked += render_dashboards(everything).items()
+    asked += [(str(rule), rule.expression(everything)) for rule in RECORDED]
+    groups = {str(rule): rule.group for rule in RECORDED}
+    wrong = [
+        (where, name)
+        for where, text in asked
+        for name in re.findall(rf"(?:{'|'.join(seldom)})\b(?!\w|:)(?![^,()+*/]*\[)", text)
+        if groups.get(where) != seldom[name]
+    ]
+    assert wrong == []
 
 
 def test_gpus_are_recorded_by_names_of_other_exporters_where_asked_for(tmp_path: Path) -> None:
@@ -224,8 +253,9 @@ def test_a_time_scale_shortens_windows_and_fors_and_leaves_thresholds(everything
     scaled = read_spec(ROOT / "tests/generator/everything/models.yaml", time_scale=60)
     files = render(scaled, ["prometheus"])
     assert "rate(ml_inference_requests_total[5s])" in files[f"{RULES}/recording.yml"]
-    alerts = yaml.safe_load(files[f"{RULES}/alerts.yml"])["groups"][0]["rules"]
-    holds = {rule["for"] for rule in alerts if "for" in rule}
+    groups = yaml.safe_load(files[f"{RULES}/alerts.yml"])["groups"]
+    of_models = [rule for group in groups if "model" in group["name"] for rule in group["rules"]]
+    holds = {rule["for"] for rule in of_models if "for" in rule}
     assert holds == {"1s", "1s500ms", "2s", "5s", "10s", "15s", "1m"}
     assert [t.value for t in thresholds(scaled)] == [t.value for t in thresholds(everything)]
 

@@ -20,6 +20,7 @@ from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STAL
 __all__ = [
     "GPU_EXPRESSIONS",
     "MODEL_EXPRESSIONS",
+    "SLOW",
     "STACK_EXPRESSIONS",
     "STACK_JOBS",
     "STALE",
@@ -37,3 +38,18 @@ MODEL_EXPRESSIONS: Final[Mapping[str, Callable[[Promise], str]]] = {
     **SLO_EXPRESSIONS,
 }
 """The alerts of models, by name; the series carry model_name, model_version and team."""
+
+SLOW: Final = frozenset(
+    {
+        *DRIFT_EXPRESSIONS,
+        *QUALITY_EXPRESSIONS,
+        *(name for name in SLO_EXPRESSIONS if name != "ErrorBudgetBurn1h"),
+        "PredictedSloBreach",
+        "StaleModel",
+        "ArtifactChanged",
+        "UnregisteredVersion",
+        "RetiredVersion",
+        "VersionMissing",
+    }
+)
+"""Those of models that read nothing but what moves in minutes: they are evaluated once a minute."""

@@ -30,11 +30,21 @@ def _promises_missing(_: Spec, times: Timeline) -> Evidence:
     promise = {"model_name": "a model", "model_version": "1", "team": "a team"}
     alert = {"alert": "HighErrorRatio", "severity": "critical", "hold": "2m"}
     series = selector(catalog.ALERT_THRESHOLD, **promise, **alert)
+    objective = selector(
+        catalog.SLO_OBJECTIVE,
+        model_name="a model",
+        model_version="1",
+        objective="availability",
+        kind="availability",
+    )
     return Evidence(
         firing={series: times.absent(0.05)},
         silent={
             "there": {series: times.gauge(0.05, 0.05)},
-            "remembered": {series: f"0.05 stale _x{times.end - 2}"},
+            "remembered": {
+                series: f"0.05 stale _x{times.end - 2}",
+                objective: f"0.999 stale _x{times.end - 2}",
+            },
         },
     )
 
