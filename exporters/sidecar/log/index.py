@@ -39,6 +39,10 @@ LIMIT: Final = 4 * GENERATION
 WAITING_LIMIT: Final = 1_000_000
 """Labels that wait for their prediction at most."""
 
+FEW: Final = 16
+"""Keys that are looked for one by one: the longest searches are those of few keys, and a step of
+all of them takes as long for one as for a hundred."""
+
 PREDICTED: Final = 1
 LABELLED: Final = 2
 
@@ -257,16 +261,27 @@ class _Table:
     def find(self, keys: Keys) -> Rows:
         """The rows of keys, -1 where there is none."""
         found = np.full(len(keys), -1, np.int32)
-        mask = np.uint64(len(self._slots) - 1)
-        slots = (keys & mask).astype(np.intp)
+        mask = len(self._slots) - 1
+        slots = (keys & np.uint64(mask)).astype(np.intp)
         left = np.arange(len(keys))
-        while left.size:
+        while left.size > FEW:
             held = self._slots[slots]
             hit = held == keys[left]
             found[left[hit]] = self._rows[slots[hit]]
             on = ~hit & (held != 0)
-            left, slots = left[on], (slots[on] + 1) & int(mask)
+            left, slots = left[on], (slots[on] + 1) & mask
+        for place, start in zip(left.tolist(), slots.tolist(), strict=True):
+            slot = self._slot(keys.item(place), start)
+            if self._slots.item(slot):
+                found[place] = self._rows.item(slot)
         return found
+
+    def _slot(self, key: int, slot: int) -> int:
+        """Where a key is, looked for from a slot on; the first free slot if it is not there."""
+        held, mask = self._slots.item, len(self._slots) - 1
+        while held(slot) not in (0, key):
+            slot = (slot + 1) & mask
+        return slot
 
     def add(self, version: int, entries: Entries, flags: int) -> None:
         """Append rows of keys that are not there."""
@@ -288,13 +303,16 @@ class _Table:
     def _place(self, keys: Keys, rows: Rows) -> None:
         mask = len(self._slots) - 1
         slots = (keys & np.uint64(mask)).astype(np.intp)
-        while keys.size:
+        while keys.size > FEW:
             free = self._slots[slots] == 0
             # Of several keys for one slot the last one stays; the others see that and go on.
             self._slots[slots[free]] = keys[free]
             won = self._slots[slots] == keys
             self._rows[slots[won]] = rows[won]
             keys, rows, slots = keys[~won], rows[~won], (slots[~won] + 1) & mask
+        for key, row, start in zip(keys.tolist(), rows.tolist(), slots.tolist(), strict=True):
+            slot = self._slot(key, start)
+            self._slots[slot], self._rows[slot] = key, row
 
     def _grow(self, size: int) -> None:
         """Make room: at most half of the slots are used, so that searches stay short."""
