@@ -69,7 +69,7 @@ preview: $(RUN_STAMP) ## Draw all dashboards from the running Prometheus into DA
 	@exec $(RUN) -m preview render --out $(DATA_DIR)/preview $(if $(PROMETHEUS_PORT),--prometheus http://127.0.0.1:$(PROMETHEUS_PORT)) $(ARGS)
 
 ##@ Development
-.PHONY: test test-rules check fuzz lint format lock clean
+.PHONY: test test-rules test-kill check fuzz lint format lock clean
 test: $(DEV_STAMP) ## Run all tests, with real processes, one worker a core (ARGS="tests/contract -k spec" chooses)
 	@scripts/system_packages.sh prometheus alertmanager compiler chromium postgresql victoria-metrics
 	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
@@ -81,6 +81,10 @@ test-rules: $(RUN_STAMP) ## Test the rules with promtool, every alert of every m
 check: $(DEV_STAMP) lint ## Fail on stale generated files, lint, formatting or types
 	@scripts/system_packages.sh prometheus alertmanager
 	$(RUN) -m generator check --models models.yaml --out .
+
+test-kill: $(DEV_STAMP) ## Kill the sidecar under load, with SQLite and with PostgreSQL, KILLS times each (300)
+	@scripts/system_packages.sh prometheus alertmanager postgresql
+	KILLS=$(or $(KILLS),300) $(RUN) -m pytest -n 0 -rP tests/exporters/sidecar/test_kill.py $(ARGS)
 
 fuzz: $(DEV_STAMP) ## Send mutated bodies to the sidecar's decoders for a minute (ARGS="-max_total_time=600")
 	$(RUN) -m tests.exporters.sidecar.fuzz_bodies -max_total_time=60 $(ARGS)
