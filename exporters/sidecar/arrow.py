@@ -45,13 +45,16 @@ class _Array:
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             return None
         found = self._array.dictionary_encode()
-        places = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return found.dictionary.to_pylist(), places.astype(np.intp)
+        places = found.indices.fill_null(-1) if found.null_count else found.indices
+        return found.dictionary.to_pylist(), places.to_numpy().astype(np.intp)
 
     def numbers(self) -> NDArray[np.float64] | None:
         import pyarrow as pa
 
         kind = self._array.type
+        if pa.types.is_float64(kind) and not self._array.null_count:
+            found: NDArray[np.float64] = self._array.to_numpy()
+            return found
         if pa.types.is_null(kind):
             return np.full(len(self._array), np.nan)
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
@@ -86,10 +89,9 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if name in _NESTED and pa.types.is_struct(array.type):
-            fields = [array.type.field(place).name for place in range(array.type.num_fields)]
             parts = array.flatten()  # and not field(), which forgets where the struct is null
             nested.setdefault(name, {}).update(
-                (key, _Array(part)) for key, part in zip(fields, parts, strict=True)
+                (field.name, _Array(part)) for field, part in zip(array.type, parts, strict=True)
             )
         elif dot and outer in _NESTED:
             nested.setdefault(outer, {})[inner] = _Array(array)

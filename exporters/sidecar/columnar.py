@@ -7,6 +7,7 @@ that must be refused) is turned into rows, so that it counts and is refused just
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ with contextlib.suppress(ImportError):  # msgspec reads columns, too, in twice t
 _parser: Any = simdjson.Parser() if simdjson else None
 
 Floats = NDArray[np.float64]
+Coded = tuple[list[Any], NDArray[np.intp]]
 FindLayout = Callable[[str, str | None], Layout | None]
 
 _VALUES: Final = frozenset({str, bool, int, float, type(None)})
@@ -54,12 +56,15 @@ class Column(Protocol):
         """How many rows it has."""
 
     def numbers(self) -> Floats | None:
-        """The numbers, NaN where there is none; None where something else is among them."""
+        """The numbers, NaN where there is none; None where something else is among them.
+
+        They may lie in the body itself.
+        """
 
     def values(self) -> list[Any]:
         """The values, None where there is none."""
 
-    def coded(self) -> tuple[list[Any], NDArray[np.intp]] | None:
+    def coded(self) -> Coded | None:
         """Where that is cheap: the different texts, and which one each row has, -1 for none."""
 
 
@@ -110,41 +115,55 @@ class _List:
     def values(self) -> list[Any]:
         return self._values
 
-    def coded(self) -> None:
-        return None
+    def coded(self) -> Coded | None:
+        return _coded(self._values)
 
 
 class _Parsed:
-    """A column in simdjson's document."""
+    """A column in simdjson's document, which is `flat` where it has no list in a list."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("_array", "_flat", "_values")
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, *, flat: bool) -> None:
         self._array = array
+        self._flat = flat
+        self._values: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self._array)
 
     def numbers(self) -> Floats | None:
-        try:
-            found: Floats = np.frombuffer(self._array.as_buffer(of_type="d"))
-        except TypeError:  # a null, or no number
-            return _List(self._array.as_list()).numbers()
-        # Lists within the list would come out as one.
-        return found if len(found) == len(self._array) else None
+        if self._flat:  # else lists within it would come out as part of it
+            with contextlib.suppress(TypeError):  # a null, or no number
+                found: Floats = np.frombuffer(self._array.as_buffer(of_type="d"))
+                return found
+        return _List(self.values()).numbers()
 
     def values(self) -> list[Any]:
-        found: list[Any] = self._array.as_list()
-        return found
+        if self._values is None:
+            self._values = self._array.as_list()
+        return self._values
 
-    def coded(self) -> None:
+    def coded(self) -> Coded | None:
+        return _coded(self.values())
+
+
+def _coded(values: list[Any]) -> Coded | None:
+    """The texts of a column as Column.coded has them; None where not all are texts."""
+    try:
+        places: dict[Any, int] = dict.fromkeys(values, -1)
+    except TypeError:  # lists
         return None
+    if not _TEXT.issuperset(map(type, places)):
+        return None
+    texts = [text for text in places if text is not None]
+    places.update(zip(texts, range(len(texts)), strict=True))
+    return texts, np.fromiter(map(places.__getitem__, values), np.intp, len(values))
 
 
 def read_json_table(body: bytes, limits: Limits) -> Table | None:
     """The table in a body of JSON; None where it has no `columns`. Raises BodyError."""
-    # simdjson flattens nested lists, so that a body that may have some is left to msgspec.
-    if simdjson is not None and b"[[" not in body and b"[ [" not in body:
+    if simdjson is not None:
         try:
             # One parser for all bodies keeps its memory. It refuses (RuntimeError) while something
             # of the last body is still in use.
@@ -154,9 +173,9 @@ def read_json_table(body: bytes, limits: Limits) -> Table | None:
             pass  # msgspec may read it, and says what is wrong where it does not
         else:
             if isinstance(columns, simdjson.Object):
-                return _as_table(
-                    document, columns, limits, (simdjson.Object, simdjson.Array), _Parsed
-                )
+                column = functools.partial(_Parsed, flat=_is_flat(body, columns))
+                kinds = (simdjson.Object, simdjson.Array)
+                return _as_table(document, columns, limits, kinds, column)
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -168,6 +187,20 @@ def read_json_table(body: bytes, limits: Limits) -> Table | None:
     if not isinstance(found["columns"], dict):
         raise BodyError("has columns that are no object")
     return _as_table(found, found["columns"], limits, (dict, list), _List)
+
+
+def _is_flat(body: bytes, columns: Any) -> bool:
+    """Whether a body has no more lists than columns, so that none lies in another."""
+    inside = [columns[name] for name in _NESTED if name in columns]
+    nested = [own for own in inside if isinstance(own, simdjson.Object)]
+    # A name may be there twice, and only one of these is looked at.
+    most = len({*columns}) - len(nested) + sum(len({*own}) for own in nested)
+    place = -1
+    for _ in range(min(most, 2 * MAX_COLUMNS) + 1):
+        place = body.find(b"[", place + 1)
+        if place < 0:
+            return True
+    return False
 
 
 def _as_table(
@@ -216,16 +249,17 @@ def make_table(
     limits: Limits,
 ) -> Table:
     """A table whose columns are of one length. Raises BodyError."""
-    lengths = {name: len(column) for name, column in columns.items()}
-    for name, own in nested.items():
-        lengths |= {f"{name}.{key}": len(column) for key, column in own.items()}
-    if len(set(lengths.values())) > 1:
+    sizes = {len(column) for own in (columns, *nested.values()) for column in own.values()}
+    if len(sizes) > 1:
+        lengths = {name: len(column) for name, column in columns.items()}
+        for name, own in nested.items():
+            lengths |= {f"{name}.{key}": len(column) for key, column in own.items()}
         least, most = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
         raise BodyError(
             f"has columns of different lengths: {least[:100]} has {lengths[least]}, "
             f"{most[:100]} has {lengths[most]}"
         )
-    size = next(iter(lengths.values()), 0)
+    size = next(iter(sizes), 0)
     if not size:
         raise BodyError("holds no event")
     check_number(size, limits)
@@ -302,7 +336,8 @@ def _take_column(batch: Batch, name: str, column: Column, limits: Limits) -> boo
         return False
     if name == "batch_size" and (numbers != np.floor(numbers)).any():
         return False
-    rows.fields[name] = numbers
+    # What waits to be counted keeps no body.
+    rows.fields[name] = numbers.copy()
     return True
 
 

@@ -75,10 +75,10 @@ class Numbers:
     All counts lie in one array of `size`; feature f has its bins from `starts[f]` on and, after
     them, one count of missing values at `missing[f]`.
 
-    `cuts`, shape [features, most edges + 5], are what a feature's sorted values are counted up to:
-    all below -MAX_MAGNITUDE; each edge, and MAX_MAGNITUDE for every edge that others have more;
-    MAX_MAGNITUDE; infinity; all below the range of models.yaml; its end. Between two of the first
-    ones lie the bins: bin b of feature f where `bins[f, b]` is true, and there at `places`.
+    `cuts`, shape [features, most edges], are the edges, and MAX_MAGNITUDE for every edge that
+    others have more. Bin b of feature f is there where `bins[f, b]` is true, at `places`. `limits`,
+    shape [features, 5], are what apart from that a feature's values are counted up to: all below
+    -MAX_MAGNITUDE; MAX_MAGNITUDE; infinity; all below the range of models.yaml; its end.
     """
 
     names: tuple[str, ...]
@@ -87,6 +87,7 @@ class Numbers:
     missing: NDArray[np.intp]
     size: int
     cuts: NDArray[np.float64]
+    limits: NDArray[np.float64]
     bins: NDArray[np.bool_]
     places: NDArray[np.intp]
     ranged: tuple[bool, ...]
@@ -105,18 +106,22 @@ class Numbers:
         ends = np.cumsum(widths, dtype=np.intp)
         starts = ends - widths
         most = max(map(len, edges), default=0)
-        cuts = np.full((len(edges), most + 5), MAX_MAGNITUDE)
+        cuts = np.full((len(edges), most), MAX_MAGNITUDE)
         for row, own in zip(cuts, edges, strict=True):
-            row[1 : len(own) + 1] = np.clip(own, _BELOW, MAX_MAGNITUDE)
-        cuts[:, 0], cuts[:, -3] = _BELOW, np.inf
+            row[: len(own)] = np.clip(own, _BELOW, MAX_MAGNITUDE)
         valid = [(ranges or {}).get(name) or _wide_range(own) for name, own in features.items()]
-        cuts[:, -2:] = [_cut_range(own) for own in valid] or cuts[:, -2:]
+        limits = np.empty((len(edges), 5))
+        limits[:, :3] = _BELOW, MAX_MAGNITUDE, np.inf
+        for row, within in zip(limits, valid, strict=True):
+            row[3:] = _cut_range(within)
         bins = np.arange(most + 1) < widths[:, None] - 1
         places = (starts[:, None] + np.arange(most + 1))[bins]
         size = int(ends[-1]) if len(ends) else 0
         packing = Struct(f"{len(edges)}d")
         ranged = tuple(own is not None for own in valid)
-        return cls(names, edges, starts, ends - 1, size, cuts, bins, places, ranged, packing)
+        return cls(
+            names, edges, starts, ends - 1, size, cuts, limits, bins, places, ranged, packing
+        )
 
 
 _BELOW: Final = float(np.nextafter(-MAX_MAGNITUDE, -np.inf))

@@ -85,14 +85,7 @@ class Reservoir:
         """Sample rows that came by column."""
         if not rows.features:
             return
-        numbers = None
-        if self._layout.numbers.names:
-            packed = rows.numbers
-            numbers = (
-                np.frombuffer(packed).reshape(rows.features, -1)
-                if isinstance(packed, bytes)
-                else packed.T
-            )
+        numbers = rows.table().T if self._layout.numbers.names else None
         for place, slot in self._chosen(rows.features):
             row: Row = {}
             if numbers is not None:

@@ -101,7 +101,7 @@ class Rows:
             sum(part.size for part in parts),
             np.sum([part.statuses for part in parts], axis=0),
             features=sum(part.features for part in parts),
-            numbers=b"".join([part._row_by_row() for part in parts]),
+            numbers=_chained_numbers([part for part in parts if part.features]),
             stages=list(chain.from_iterable(part.stages for part in parts)),
         )
         for name in dict.fromkeys(chain.from_iterable(part.fields for part in parts)):
@@ -118,8 +118,12 @@ class Rows:
         rows.categories = [np.concatenate(own) for own in categories]
         return rows
 
-    def _row_by_row(self) -> bytes:
-        return self.numbers if isinstance(self.numbers, bytes) else self.numbers.T.tobytes()
+    def table(self) -> Floats:
+        """`numbers` as an array of shape [numeric features, rows with features]."""
+        if not isinstance(self.numbers, bytes):
+            return self.numbers
+        width = len(self.layout.numbers.names)
+        return np.frombuffer(self.numbers, np.float64).reshape(self.features, width).T
 
     def predict(self, predictions: Sequence[Any], which: NDArray[np.intp] | None = None) -> None:
         """Note what was predicted: None where nothing was.
@@ -178,6 +182,13 @@ class Rows:
     def _ignore(self, names: Iterable[str]) -> None:
         for name in names:
             self.ignored[name] = self.ignored.get(name, 0) + 1
+
+
+def _chained_numbers(parts: Sequence[Rows]) -> bytes | Floats:
+    found = [part.numbers for part in parts]
+    if all(isinstance(own, bytes) for own in found):
+        return b"".join(cast("list[bytes]", found))
+    return np.concatenate([part.table() for part in parts], axis=1)
 
 
 def count_statuses(statuses: Sequence[str]) -> Counted:

@@ -182,6 +182,39 @@ def test_a_bad_row_is_refused_by_its_place_and_the_others_count() -> None:
     ]
 
 
+NESTED = {
+    "a list after a number": ([1, [2]], [1]),
+    "a list before a number": ([[1], 2], [0]),
+    "an empty list": ([1, []], [1]),
+    "lists alone": ([[1], [2]], [0, 1]),
+    "an object": ([1, {"a": 2}], [1]),
+}
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(("values", "refused"), NESTED.values(), ids=NESTED)
+def test_a_list_in_a_column_of_numbers_is_no_number(values: list[Any], refused: list[int]) -> None:
+    document = {"model_name": "mail", "columns": {"features": {"length": values}}}
+    _, said = answered(sidecar(), json.dumps(document).encode())
+    assert [error["index"] for error in said["errors"]] == refused
+    assert_same(document)
+
+
+def test_a_name_that_is_there_twice_hides_no_list() -> None:
+    body = b'{"model_name":"mail","columns":{"features":{"length":[1,[2]],"length":7}}}'
+    status, said = answered(sidecar(), body)
+    assert (status, said["accepted"]) != (200, 2)
+
+
+def test_texts_may_look_like_lists() -> None:
+    document = {
+        "model_name": "mail",
+        "columns": {"features": {"length": [1, 2.5], "sender": ["[[", "]"]}},
+    }
+    assert answered(sidecar(), json.dumps(document).encode())[1]["accepted"] == 2
+    assert_same(document)
+
+
 def stream(table: pa.Table, name: str | None = "mail") -> bytes:
     if name is not None:
         table = table.replace_schema_metadata({"model_name": name, "model_version": "1"})
