@@ -123,14 +123,19 @@ class _TooLargeError(Exception):
     """A file that never ends being read."""
 
 
-def read_document(path: Path, *, if_empty: str = "") -> tuple[Any, Document]:
+def read_document(
+    path: Path, *, if_empty: str = "", text: str | None = None
+) -> tuple[Any, Document]:
     """A YAML file's data and its places; `if_empty` suggests what to write into an empty one.
+
+    A `text` is read in place of what the file holds.
 
     Raises ProblemsError where it cannot be read, is no YAML, or says something twice.
     """
     file = str(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if text is None:
+            text = path.read_text(encoding="utf-8-sig")
         document = Document(file, text.splitlines())
         data = _compose(text, document, if_empty)
     except OSError as error:

@@ -36,14 +36,16 @@ def read_spec(
     time_scale: float = 1.0,
     addresses: Mapping[str, str] | None = None,
     files: bool = True,
+    text: str | None = None,
 ) -> Spec:
     """Read and resolve models.yaml. Raises ProblemsError with everything that is wrong.
 
     `addresses` overrides addresses of `stack:` by name; `time_scale` shortens every duration that
     Prometheus sees (tests, game days). Without `files`, the files that it names may be missing:
-    what builds a profile has to read a models.yaml that already names it.
+    what builds a profile has to read a models.yaml that already names it. With a `text`, that is
+    read in place of what the file holds: what it would say.
     """
-    data, document = read_document(path, if_empty="start with `models:` and one model")
+    data, document = read_document(path, if_empty="start with `models:` and one model", text=text)
     written = _validate(data, document, path.parent if files else None)
     _check_references(data, document)
     _check_units(data, document)

@@ -1,4 +1,4 @@
-"""python -m generator render | check | doctor | schema: what follows from models.yaml."""
+"""python -m generator render | check | doctor | schema | models: what follows from models.yaml."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from contract.slo import unreachable
 from contract.spec import Spec
 from generator.estimate import estimate, refuse_beyond_limit
 from generator.outputs import PARTS, render, verify
+from generator.registry.command import add_models, run_models
 from generator.schema import render_schema
 from generator.verify import VerificationError
 from generator.write import Change, compare, replace, stage
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "test": test_command,
         "schema": schema_command,
         "doctor": doctor_command,
+        "models": run_models,
     }
     try:
         return commands[options.command](options)
@@ -178,6 +180,7 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
     doctor.add_argument(
         "--only", action="append", metavar="CHECK", help="such as edges; may be repeated"
     )
+    add_models(commands)
     for command in (write, check, test, doctor):
         add_spec_arguments(command)
     test.add_argument(
