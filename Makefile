@@ -51,6 +51,12 @@ inject-shift: $(RUN_STAMP) ## Shift one feature of the traffic away from the tra
 inject-nothing: $(RUN_STAMP) ## Take every disturbance back
 	@exec $(RUN) -m examples.demo.inject nothing $(INJECT)
 
+##@ Whether alerts come
+.PHONY: gameday
+gameday: $(RUN_STAMP) ## Break everything that alerts claim to catch, on a stack of its own, and see who is told when (ARGS="--list")
+	@scripts/system_packages.sh prometheus alertmanager compiler
+	@exec $(RUN) -m gameday --data-dir $(DATA_DIR) $(ARGS)
+
 ##@ Benchmarks, each beside what one would use otherwise
 bench-%: $(RUN_STAMP) ## Run benchmarks/NAME.py and keep its result under benchmarks/results (ARGS="--repeats 3")
 	@exec $(RUN) -m benchmarks.$(subst -,_,$*) $(ARGS)

@@ -139,6 +139,8 @@ class Supervisor:
     ) -> None:
         self.children: list[Child] = []
         self.stopping = threading.Event()
+        self._held: set[str] = set()
+        self._due: dict[str, float] = {}
         self._processes = processes
         self._env = env
         self._logs = logs
@@ -205,11 +207,11 @@ class Supervisor:
         pause before a start doubles with every quick death.
         """
         pauses: dict[str, float] = {}
-        due: dict[str, float] = {}
+        due = self._due
         while not self.stopping.wait(0.5):
             for index, child in enumerate(self.children):
                 name = child.process.name
-                if child.returncode() is None:
+                if child.returncode() is None or name in self._held:
                     continue
                 if name not in due:
                     before = 0.0 if child.age() > SETTLED_SECONDS else pauses.get(name, 0.0)
@@ -221,6 +223,25 @@ class Supervisor:
                     child.signal(signal.SIGKILL)  # what it may have left in its session
                     self.children[index] = self._start(child.process, again=True)
                     yield f"{name} was started again."
+
+    def child(self, name: str) -> Child:
+        """The process of that name as it is now; KeyError where there is none."""
+        for child in self.children:
+            if child.process.name == name:
+                return child
+        raise KeyError(name)
+
+    def hold(self, name: str) -> None:
+        """Kill one process, and leave it dead until `release`; safe beside `watch`."""
+        child = self.child(name)
+        self._held.add(name)
+        child.signal(signal.SIGKILL)
+        child.wait(STOP_SECONDS)
+
+    def release(self, name: str) -> None:
+        """Let `watch` start at once what `hold` has killed."""
+        self._due[name] = time.monotonic()
+        self._held.discard(name)
 
     def stop(self) -> list[str]:
         """Stop everything; returns the names of what had to be killed."""

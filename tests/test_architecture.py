@@ -24,6 +24,15 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "generator": ("contract", "generator"),
     "preview": ("contract.logs", "exporters.expose", "preview"),
     "stack": ("contract", "stack"),
+    "gameday": (
+        "contract",
+        "examples",
+        "exporters.drift",
+        "generator",
+        "responder",
+        "stack",
+        "gameday",
+    ),
     "examples": ("contract.logs", "exporters.sidecar.client", "examples"),
 }
 """What of ours a package may import; the longest row that fits a module counts for it."""

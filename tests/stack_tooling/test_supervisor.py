@@ -112,6 +112,26 @@ def test_what_keeps_ending_is_started_less_and_less_often(
     assert (tmp_path / "logs" / "brief.log").read_text().startswith("started\n" * 3)
 
 
+def test_what_is_held_stays_dead_until_it_is_released(tmp_path: Path) -> None:
+    supervisor = supervise(tmp_path, server("one"), Process(name="two", command="sleep 1000"))
+    *_, (first, _) = supervisor.start()
+    try:
+        supervisor.hold("one")
+        os.kill(supervisor.child("two").entry.pid, signal.SIGKILL)
+        events = supervisor.watch()
+        # While another one dies and is started again, the held one is left alone.
+        assert next(events).startswith("two ended")
+        assert next(events) == "two was started again."
+        assert find_process(first) is None
+        supervisor.release("one")
+        assert next(events) == "one was started again."
+        eventually(lambda: answers(first.health), says="it answers at the same address")
+    finally:
+        supervisor.stop()
+    with pytest.raises(KeyError):
+        supervisor.hold("three")
+
+
 def test_a_process_that_ignores_sigterm_is_killed_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

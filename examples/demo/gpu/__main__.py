@@ -88,12 +88,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state",
         type=Path,
-        default=HERE / "simulated.txt",
+        default=Path(os.environ.get("GPU_STATE") or HERE / "simulated.txt"),
         metavar="FILE",
-        help="what the GPUs are like, as fake_nvml.c describes it; default: two that are well",
+        help="what the GPUs are like, as fake_nvml.c describes it; default: GPU_STATE, or two "
+        "that are well",
     )
     parser.add_argument(
-        "--always", action="store_true", help="simulate even where there are real ones"
+        "--always",
+        action="store_true",
+        default=os.environ.get("SIMULATE_GPU") == "always",
+        help="simulate even where there are real ones; default: where SIMULATE_GPU is always",
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     return parser
