@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import psutil
 
 from contract.read import read_spec
 from contract.spec import Spec
@@ -115,6 +116,8 @@ class Environment:
         self._supervisor: Supervisor | None = None
         self._client = httpx.Client(trust_env=False, timeout=5)
         self.started = 0.0
+        self.outage = 0.0
+        """Seconds that the last restart took."""
 
     def _localized(self, text: str) -> str:
         for address, own in self._moved.items():
@@ -273,6 +276,13 @@ class Environment:
         assert self._supervisor is not None
         self._supervisor.release(process)
         self.await_process(process)
+
+    def limit_files(self, process: str, size: int | None) -> None:
+        """Let a process write no file beyond a size, or any size again."""
+        assert self._supervisor is not None
+        limit = psutil.RLIM_INFINITY if size is None else size
+        own = psutil.Process(self._supervisor.child(process).entry.pid)
+        own.rlimit(psutil.RLIMIT_FSIZE, (limit, psutil.RLIM_INFINITY))
 
     def await_process(self, process: str, seconds: float = 60) -> None:
         """Wait until a process answers again. Raises TimeoutError."""

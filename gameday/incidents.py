@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, get_args
 
 import numpy as np
 
 from contract import catalog
-from contract.alerts import NEARLY_FULL
 from contract.quantity import Duration
 from contract.spec import Severity
 from examples.demo.data import Dataset
+from examples.demo.faults import EVERY
 from examples.demo.model import fit_model
-from gameday.environment import GPUS, MEMORY_TOTAL, MEMORY_USED, UTILIZED, Environment
-from gameday.injections import Fault, Gpu, Leak, Together
+from gameday.injections import Fault
 from gameday.reach import (
     Counted,
     after,
-    at_once,
-    gpu_threshold,
-    longest,
     of_window,
     plus,
     promised,
@@ -28,12 +25,14 @@ from gameday.reach import (
     until_drift,
 )
 from gameday.scenario import Expected, Implied, Scenario
-from generator.queries.windows import FIVE_MINUTES, HALF_HOUR, HOUR, window
+from generator.queries.windows import FIVE_MINUTES, HALF_HOUR, HOUR
 
-__all__ = ["INCIDENTS", "burning", "failing"]
+__all__ = ["INCIDENTS", "LENIENT", "NEARING", "SLOWER", "burning", "failing", "slow"]
 
 ASKED: Final = 1.2
 """Seconds until the demo's traffic has asked the server what is switched on, and does it."""
+LATE: Final = 10.0
+"""Seconds after which labels come when they are late."""
 CERTAIN: Final = 3.29
 """How many standard deviations beyond its limit a share of bad values has to be."""
 LATENCIES: Final = ("latency_400ms", "latency_800ms")
@@ -68,7 +67,7 @@ def burning(model: str, objective: str, ratio: float) -> Expected:
     )
 
 
-def _slow(model: str, by: float) -> tuple[Expected, ...]:
+def slow(model: str, by: float) -> tuple[Expected, ...]:
     """Who says that every request of a model takes `by` seconds longer."""
     first = after(by)  # until the first of them has ended
     return (
@@ -97,14 +96,17 @@ def _slow(model: str, by: float) -> tuple[Expected, ...]:
     )
 
 
-def _drifted(model: str, feature: str, by: float) -> tuple[Expected, ...]:
-    """Who says that a feature has moved by so many standard deviations."""
-
+def _shifted(feature: str, by: float) -> Callable[[Dataset], Counted]:
     def shifted(dataset: Dataset) -> Counted:
         column = dataset.feature_names.index(feature)
         moved = dataset.held_out.features[:, column] + by * dataset.standard_deviations[feature]
         return feature, moved.tolist()
 
+    return shifted
+
+
+def _drifted(model: str, feature: str, by: float) -> tuple[Expected, ...]:
+    """Who says that a feature has moved by so many standard deviations."""
     return tuple(
         Expected(
             alert="FeatureDrift",
@@ -112,7 +114,7 @@ def _drifted(model: str, feature: str, by: float) -> tuple[Expected, ...]:
             model=model,
             labels={"feature_name": feature},
             seen_in=catalog.FEATURE_DRIFT_SCORE,
-            reach=plus(ASKED, until_drift(HALF_HOUR, model, severity, shifted)),
+            reach=plus(ASKED, until_drift(HALF_HOUR, model, severity, _shifted(feature, by))),
         )
         for severity in SEVERITIES
         if severity in ("warning", "critical")
@@ -172,128 +174,24 @@ NEARING: Final = Implied(
 FEWER: Final = Implied(alert="ThroughputDrop", why="no requests are fewer than usual")
 
 
-# GPUs
-
-
-def _of_gpu(
-    alert: str, severity: Severity, model: str, metric: catalog.Metric, reach: object = at_once
-) -> Expected:
-    return Expected(
-        alert=alert,
-        severity=severity,
-        model=model,
-        seen_in=metric,
-        reach=reach,  # type: ignore[arg-type]  # a Reach
-    )
-
-
-LEAKING: Final = 3e8
-"""Bytes a second."""
-
-
-def _filling(environment: Environment) -> float:
-    """When the slope over half an hour, by least squares, says that the memory is full in time.
-
-    Of a window of W seconds in whose last t it grew evenly, that slope is r (3 u² - 2 u³), u = t/W.
-    """
-    spec = environment.spec
-    limit = gpu_threshold(spec, "GpuMemoryFilling")
-    whole = min(window(spec, HALF_HOUR).seconds, environment.uptime)
-    for tenth in range(1, 3000):
-        t = tenth / 10
-        u = min(t / whole, 1.0)
-        used = MEMORY_USED + LEAKING * t
-        slope = LEAKING * (3 * u * u - 2 * u * u * u)
-        if used > NEARLY_FULL * MEMORY_TOTAL and MEMORY_TOTAL - used < limit * slope:
-            return t
-    raise AssertionError("a leak that never fills the memory")
-
-
-def _idle(environment: Environment) -> float:
-    """When an hour's mean is below the threshold, of a GPU that was busy before."""
-    share = 1 - gpu_threshold(environment.spec, "GpuIdleButHeld") * 100 / UTILIZED
-    whole = window(environment.spec, HOUR).seconds
-    return whole * share
-
-
-GPU_INCIDENTS: Final = (
+INCIDENTS: Final = (
     Scenario(
-        name="gpu memory leak",
-        says="the memory of the GPU of progression fills up",
-        injection=Leak(2, MEMORY_USED, LEAKING, 84e9),
+        name="slow leak of latency",
+        says="requests to progression get slower by 5 ms every second",
+        injection=Fault("progression", {"latency_growth": 0.005}),
         touches=frozenset({"progression"}),
         expects=(
-            _of_gpu(
-                "GpuMemoryFilling", "warning", "progression", catalog.GPU_MEMORY_USED, _filling
+            Expected(
+                alert="PredictedSloBreach",
+                severity="warning",
+                model="progression",
+                seen_in=catalog.INFERENCE_LATENCY,
+                reach=after(0.5 * 0.4 / 0.005),
             ),
         ),
+        implied=(SLOWER,),
         needs=60,
     ),
-    Scenario(
-        name="gpu throttled",
-        says="the GPU of progression-trial gets too hot, and requests take a second",
-        injection=Together(
-            (
-                Gpu({"gpu.5.clock_events": "32"}),
-                Fault("progression-trial", {"extra_latency_seconds": 1.0}),
-            )
-        ),
-        touches=frozenset({"progression-trial"}),
-        expects=(
-            _of_gpu(
-                "GpuThrottledAndSlow",
-                "warning",
-                "progression-trial",
-                catalog.GPU_CLOCK_EVENT_SECONDS,
-                longest(of_window(FIVE_MINUTES, 0.1), plus(1.0, of_window(FIVE_MINUTES, 0.05))),
-            ),
-            *_slow("progression-trial", 1.0),
-        ),
-        implied=(SLOWER, NEARING, LENIENT),
-    ),
-    Scenario(
-        name="xid",
-        says="the driver reports XID 79 on the GPU of risk: it has fallen off the bus",
-        injection=Gpu({"xid": "1 1 79"}),
-        touches=frozenset({"risk"}),
-        expects=(_of_gpu("GpuXid", "critical", "risk", catalog.GPU_XID_LAST),),
-    ),
-    Scenario(
-        name="gpu lost",
-        says="the GPU of risk-trial no longer answers",
-        injection=Gpu({"gpu.4": "!15"}),
-        touches=frozenset({"risk-trial"}),
-        expects=(_of_gpu("GpuLost", "critical", "risk-trial", catalog.GPU_UP),),
-    ),
-    Scenario(
-        name="gpu hot",
-        says="the GPU of screening-trial is 2 °C from slowing down",
-        injection=Gpu({"gpu.3.temperature_margin": "2", "gpu.3.temperature": "90"}),
-        touches=frozenset({"screening-trial"}),
-        expects=(_of_gpu("GpuHot", "warning", "screening-trial", catalog.GPU_TEMPERATURE_MARGIN),),
-    ),
-    Scenario(
-        name="gpu memory errors",
-        says="a GPU that nobody holds has an uncorrectable memory error",
-        injection=Gpu({f"gpu.{len(GPUS)}.ecc_uncorrected_volatile": "1"}),
-        touches=frozenset({"platform"}),
-        expects=(_of_gpu("GpuEccUncorrectable", "error", "none", catalog.GPU_ECC_ERRORS),),
-    ),
-    Scenario(
-        name="gpu missing",
-        says="a GPU that nobody holds is not there any more",
-        injection=Gpu({"gpus": str(len(GPUS))}),
-        touches=frozenset({"platform"}),
-        expects=(_of_gpu("GpusMissing", "critical", "none", catalog.GPU_UP),),
-        implied=(Implied(alert="GpuLost", why="until its driver is asked anew it is lost"),),
-    ),
-)
-
-
-# Models
-
-
-INCIDENTS: Final = (
     Scenario(
         name="business ratio falls",
         says="no biopsy that screening-trial leads to confirms anything",
@@ -318,29 +216,39 @@ INCIDENTS: Final = (
     Scenario(
         name="decay, labels late",
         says="risk-trial is wrong as surely as before; only labels show it, and they come late",
-        injection=Fault("risk-trial", {"wrong_ratio": 0.9, "label_delay_seconds": 10.0}),
+        injection=Fault("risk-trial", {"wrong_ratio": 0.9, "label_delay_seconds": LATE}),
         touches=frozenset({"risk-trial"}),
-        expects=tuple(
+        expects=(
+            *(
+                Expected(
+                    alert=alert,
+                    severity=severity,
+                    model="risk-trial",
+                    seen_in=metric,
+                    reach=lambda env: (
+                        LATE
+                        + until_certain(
+                            HALF_HOUR,
+                            lambda env: promised(env.spec, "AccuracyDecay", "risk-trial"),
+                            becomes=0.29,
+                            usually=0.76,
+                            events=env.rate,
+                        )(env)
+                    ),
+                )
+                for alert, severity, metric in (
+                    ("AccuracyDecay", SEVERITIES[2], catalog.MODEL_PERFORMANCE),
+                    ("ConceptDrift", SEVERITIES[1], catalog.DRIFT_DETECTED),
+                )
+            ),
             Expected(
-                alert=alert,
-                severity=severity,
+                alert="LabelsLate",
+                severity="warning",
                 model="risk-trial",
-                seen_in=metric,
-                reach=lambda env: (
-                    10.0
-                    + until_certain(
-                        HALF_HOUR,
-                        lambda env: promised(env.spec, "AccuracyDecay", "risk-trial"),
-                        becomes=0.29,
-                        usually=0.76,
-                        events=env.rate,
-                    )(env)
-                ),
-            )
-            for alert, severity, metric in (
-                ("AccuracyDecay", SEVERITIES[2], catalog.MODEL_PERFORMANCE),
-                ("ConceptDrift", SEVERITIES[1], catalog.DRIFT_DETECTED),
-            )
+                seen_in=catalog.LABEL_DELAY_MEDIAN,
+                # The median is above the limit once half of the labels of a window were late.
+                reach=plus(LATE, of_window(HALF_HOUR, 0.5)),
+            ),
         ),
         needs=60,
     ),
@@ -378,28 +286,54 @@ INCIDENTS: Final = (
         needs=60,
     ),
     Scenario(
-        name="latency spike",
-        says="every request to progression takes a second and a half",
-        injection=Fault("progression", {"extra_latency_seconds": 1.5}),
-        touches=frozenset({"progression"}),
+        name="many features drift",
+        says="all that screening-trial gets is measured two standard deviations too high",
+        injection=Fault(
+            "screening-trial", {"shift": {"feature": EVERY, "standard_deviations": 2.0}}
+        ),
+        touches=frozenset({"screening-trial"}),
         expects=(
-            *_slow("progression", 1.5),
             Expected(
-                alert="LatencyAnomaly",
+                alert="DriftShare",
                 severity="warning",
-                model="progression",
-                seen_in=catalog.INFERENCE_LATENCY,
-                reach=plus(1.5, of_window(FIVE_MINUTES, 0.05)),
+                model="screening-trial",
+                seen_in=catalog.DRIFTED_FEATURES,
+                reach=plus(
+                    ASKED,
+                    until_drift(
+                        HALF_HOUR,
+                        "screening-trial",
+                        "warning",
+                        _shifted("mean radius", 2.0),
+                    ),
+                ),
             ),
         ),
-        implied=(NEARING, LENIENT),
+        implied=(
+            Implied(alert="FeatureDrift", why="each of the features has drifted"),
+            Implied(alert="PredictionDrift", why="what it predicts follows from them"),
+            Implied(alert="BusinessRatioLow", why="healthy patients get biopsies"),
+        ),
+        needs=60,
     ),
     Scenario(
-        name="error burst",
-        says="half of the requests to screening fail",
-        injection=Fault("screening", {"error_ratio": 0.5}),
+        name="feature gone",
+        says="no request to screening has a value of its texture error",
+        injection=Fault("screening", {"missing": {"feature": "texture error", "ratio": 1.0}}),
         touches=frozenset({"screening"}),
-        expects=(failing("screening", 0.5), burning("screening", "availability", 0.5)),
+        expects=(
+            Expected(
+                alert="FeatureStale",
+                severity="warning",
+                model="screening",
+                labels={"feature_name": "texture error"},
+                seen_in=catalog.DATA_QUALITY_FAILED,
+                reach=plus(ASKED, of_window(Duration.parse("15m"))),
+            ),
+            _bad_values("screening", "texture error", "missing", 1.0),
+        ),
+        implied=(NEW_BIN,),
+        needs=60,
     ),
     Scenario(
         name="missing values",
@@ -408,43 +342,6 @@ INCIDENTS: Final = (
         touches=frozenset({"risk"}),
         expects=(_bad_values("risk", "s3", "missing", 0.5),),
         implied=(NEW_BIN,),
-        needs=60,
-    ),
-    Scenario(
-        name="confidence falls",
-        says="risk-trial says the same as before and is hardly sure of it",
-        injection=Fault("risk-trial", {"flat_confidence": 0.9}),
-        touches=frozenset({"risk-trial"}),
-        expects=(
-            Expected(
-                alert="LowConfidence",
-                severity="warning",
-                model="risk-trial",
-                seen_in=catalog.PREDICTION_CONFIDENCE,
-                reach=until(
-                    FIVE_MINUTES, "LowConfidence", "risk-trial", becomes=0.527, usually=0.77
-                ),
-            ),
-        ),
-        implied=(
-            Implied(alert="EstimatedDecay", why="accuracy is estimated from these confidences"),
-        ),
-    ),
-    Scenario(
-        name="slow leak of latency",
-        says="requests to progression get slower by 5 ms every second",
-        injection=Fault("progression", {"latency_growth": 0.005}),
-        touches=frozenset({"progression"}),
-        expects=(
-            Expected(
-                alert="PredictedSloBreach",
-                severity="warning",
-                model="progression",
-                seen_in=catalog.INFERENCE_LATENCY,
-                reach=after(0.5 * 0.4 / 0.005),
-            ),
-        ),
-        implied=(SLOWER,),
         needs=60,
     ),
     Scenario(
@@ -468,19 +365,63 @@ INCIDENTS: Final = (
         ),
     ),
     Scenario(
-        name="traffic drop",
-        says="a fifth of the usual requests to screening come",
-        injection=Fault("screening", {"throughput": 0.2}),
+        name="latency spike",
+        says="every request to progression takes a second and a half",
+        injection=Fault("progression", {"extra_latency_seconds": 1.5}),
+        touches=frozenset({"progression"}),
+        expects=(
+            *slow("progression", 1.5),
+            Expected(
+                alert="LatencyAnomaly",
+                severity="warning",
+                model="progression",
+                seen_in=catalog.INFERENCE_LATENCY,
+                reach=plus(1.5, of_window(FIVE_MINUTES, 0.05)),
+            ),
+        ),
+        implied=(NEARING, LENIENT),
+    ),
+    Scenario(
+        name="confidence falls",
+        says="risk-trial says the same as before and is hardly sure of it",
+        injection=Fault("risk-trial", {"flat_confidence": 0.9}),
+        touches=frozenset({"risk-trial"}),
+        expects=(
+            Expected(
+                alert="LowConfidence",
+                severity="warning",
+                model="risk-trial",
+                seen_in=catalog.PREDICTION_CONFIDENCE,
+                reach=until(
+                    FIVE_MINUTES, "LowConfidence", "risk-trial", becomes=0.527, usually=0.77
+                ),
+            ),
+        ),
+        implied=(
+            Implied(alert="EstimatedDecay", why="accuracy is estimated from these confidences"),
+        ),
+    ),
+    Scenario(
+        name="error burst",
+        says="half of the requests to screening fail",
+        injection=Fault("screening", {"error_ratio": 0.5}),
         touches=frozenset({"screening"}),
+        expects=(failing("screening", 0.5), burning("screening", "availability", 0.5)),
+    ),
+    Scenario(
+        name="traffic drop",
+        says="a fifth of the usual requests to progression come",
+        injection=Fault("progression", {"throughput": 0.2}),
+        touches=frozenset({"progression"}),
         expects=(
             Expected(
                 alert="ThroughputDrop",
                 severity="warning",
-                model="screening",
+                model="progression",
                 seen_in=catalog.INFERENCE_REQUESTS,
                 reach=plus(
                     ASKED,
-                    until(FIVE_MINUTES, "ThroughputDrop", "screening", becomes=0.2, usually=1.0),
+                    until(FIVE_MINUTES, "ThroughputDrop", "progression", becomes=0.2, usually=1.0),
                 ),
             ),
         ),
@@ -501,25 +442,5 @@ INCIDENTS: Final = (
         ),
         implied=(FEWER,),
     ),
-    Scenario(
-        name="feature gone",
-        says="no request to risk has a value of s3",
-        injection=Fault("risk", {"missing": {"feature": "s3", "ratio": 1.0}}),
-        touches=frozenset({"risk"}),
-        expects=(
-            Expected(
-                alert="FeatureStale",
-                severity="warning",
-                model="risk",
-                labels={"feature_name": "s3"},
-                seen_in=catalog.DATA_QUALITY_FAILED,
-                reach=plus(ASKED, of_window(Duration.parse("15m"))),
-            ),
-            _bad_values("risk", "s3", "missing", 1.0),
-        ),
-        implied=(NEW_BIN,),
-        needs=60,
-    ),
-    *GPU_INCIDENTS,
 )
 """Longest first, of those that touch the same model."""

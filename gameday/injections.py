@@ -8,23 +8,28 @@ processes, files.
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from examples.demo.gpu.state import leaking
 from gameday.environment import Environment
 
 __all__ = [
+    "Away",
     "Down",
     "Fault",
+    "FullDisk",
     "Gpu",
+    "Grow",
     "Hang",
     "Injection",
-    "Leak",
     "Mend",
     "Restart",
+    "Text",
     "Together",
 ]
 
@@ -65,18 +70,18 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Leak:
-    """Memory of one GPU that grows from `start` by `per_second` bytes, up to `most`."""
+class Grow:
+    """A number of the simulated GPUs' state that grows from `start` by `per_second` to `most`."""
 
-    gpu: int
+    key: str
     start: float
     per_second: float
-    most: float
+    most: float = 1e15
 
     def inject(self, environment: Environment) -> Mend:
         """Let it grow from now on."""
         value = leaking(self.start, self.per_second, self.most)
-        return Gpu({f"gpu.{self.gpu}.memory_used": value}).inject(environment)
+        return Gpu({self.key: value}).inject(environment)
 
 
 @dataclass(frozen=True)
@@ -113,9 +118,70 @@ class Restart:
     def inject(self, environment: Environment) -> Mend:
         """Do it, and come back when it answers; there is nothing to mend."""
         time.sleep(self.after)
+        began = time.monotonic()
         environment.hold(self.process)
         environment.release(self.process)
+        environment.outage = time.monotonic() - began
         return lambda: None
+
+
+@dataclass(frozen=True)
+class Away:
+    """A process that is killed and comes back after some seconds, while the rest goes on."""
+
+    process: str
+    seconds: float
+
+    def inject(self, environment: Environment) -> Mend:
+        """Kill it; mending waits until it is back."""
+        environment.hold(self.process)
+        timer = threading.Timer(self.seconds, environment.release, [self.process])
+        timer.daemon = True
+        timer.start()
+
+        def mend() -> None:
+            timer.cancel()
+            environment.release(self.process)
+
+        return mend
+
+
+@dataclass(frozen=True)
+class FullDisk:
+    """A process whose files can't become longer than one of them is now, as on a full disk."""
+
+    process: str
+    file: str
+
+    def inject(self, environment: Environment) -> Mend:
+        """Limit it; mending lifts the limit."""
+        size = (environment.data / self.file).stat().st_size
+        environment.limit_files(self.process, size)
+        return lambda: environment.limit_files(self.process, None)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file with more in it; `reload` is told to read it again (SIGHUP)."""
+
+    file: str
+    more: str
+    reload: str = ""
+
+    def inject(self, environment: Environment) -> Mend:
+        """Write it; mending writes what was there before, or takes the file away."""
+        path = environment.data / self.file
+        before = path.read_text(encoding="utf-8") if path.exists() else None
+        self._write(environment, path, (before or "") + self.more)
+        return lambda: self._write(environment, path, before)
+
+    def _write(self, environment: Environment, path: Path, text: str | None) -> None:
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text, encoding="utf-8")
+        if self.reload:
+            environment.signal(self.reload, signal.SIGHUP)
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,10 @@ class Run:
             chains = [rendered.chain(e.alert, e.severity, e.seen_in) for e in scenario.expects]
             reaches = [expected.reach(self.environment) for expected in scenario.expects]
             since = time.monotonic()
+            self.environment.outage = 0.0
             mend = scenario.injection.inject(self.environment)
-            outage = scenario.outage(self.environment)
+            # Only what runs alone restarts anything that others need.
+            outage = self.environment.outage if scenario.alone else 0.0
             fires = [
                 outage + reach + chain.seen + chain.evaluated + chain.hold
                 for reach, chain in zip(reaches, chains, strict=True)
@@ -236,12 +238,15 @@ class Run:
     def _disturbed(self, scenario: Scenario) -> list[dict[str, str]]:
         """Alerts, firing or pending, of what a scenario touches."""
         models = set(scenario.touches) & set(GPUS)
-        if scenario.touches - models:
+        if "platform" in scenario.touches:
             models.add("none")
+        others = [other for other in self.watch.active if other is not scenario]
         return [
             labels
             for labels in (*self.environment.firing(), *self.environment.pending())
-            if labels.get("model_name") in models and labels["alertname"] != "Watchdog"
+            if (labels.get("model_name") in models or scenario.explains(labels))
+            and labels["alertname"] != "Watchdog"
+            and not any(other.explains(labels) for other in others)
         ]
 
     def _goes_on(self) -> bool:

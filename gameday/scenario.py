@@ -76,8 +76,6 @@ class Scenario:
     alone: bool = False
     needs: float = 0.0
     """Seconds that the stack must have run before: how much past its windows need."""
-    outage: Reach = lambda _: 0.0
-    """Seconds that what is restarted on the way may add."""
 
     def explains(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels is expected or implied."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from gameday.gpus import GPU_INCIDENTS
 from gameday.incidents import INCIDENTS
 from gameday.outages import OUTAGES
 from gameday.scenario import Scenario
 
 __all__ = ["SCENARIOS", "UNCOVERED"]
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (*INCIDENTS, *OUTAGES)
+SCENARIOS: Final[tuple[Scenario, ...]] = (*INCIDENTS, *GPU_INCIDENTS, *OUTAGES)
 """In the order in which they are started, where nothing keeps them from it."""
 
 _QUANTILE: Final = "the rule of HighLatencyP95 at another quantile, which no model here promises"
@@ -28,20 +29,16 @@ UNCOVERED: Final = {
     "StaleModel": "time alone makes a model too old: nothing can be broken",
     "ArtifactChanged": "the demo trains its models when it starts, so nothing is known of their "
     "files before",
-    "UnregisteredVersion": "the demo's model server serves what is registered, and nothing else",
-    "DriftShare": "it needs many features to move at once; the demo moves one",
+    **dict.fromkeys(
+        ("UnregisteredVersion", "RetiredVersion", "VersionMissing"),
+        "the demo's model server serves one version, the one that is registered",
+    ),
+    "RemediationFailing": "no remediation is asked for here",
     "DriftEvaluationStale": "the collector has to fail for one model and not for the others",
     "MultivariateDrift": "it compares rows with a reference of rows, which no model here has",
     "EstimatedDecay": "a demo that is unsure of everything has too few such rows in its profile "
     "for an estimate to be certain",
-    "LabelsLate": "it is asked for nowhere here: labels of the demo come at once",
-    "GpuIdleButHeld": "an hour of idleness held for half an hour is most of the game day",
     "ExporterStale": "ten minutes by the clock on the wall, which no time scale divides",
-    "SpecRefused": "models.yaml is checked before the game day starts",
-    "RuleFailures": "rules that were rendered have been verified; none of them fails",
-    "ConfigReloadFailed": "what is rendered has been verified before it is loaded",
-    "NotificationsFailing": "see the scenario of the responder",
-    "NotificationsNotWritten": "it needs a disk that is full",
     "Watchdog": "it fires when nothing is wrong; the game day waits for it before it begins",
 }
 """Alerts that no scenario sets off, and why."""

@@ -69,6 +69,12 @@ class Watch:
             self._active.remove(scenario)
 
     @property
+    def active(self) -> list[Scenario]:
+        """The scenarios that may be a reason now."""
+        with self._lock:
+            return list(self._active)
+
+    @property
     def false_alarms(self) -> list[FalseAlarm]:
         """All so far, each alert once."""
         with self._lock:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from examples.demo.data import Dataset
 
-__all__ = ["LONGEST", "Change", "Faults", "Missing", "Shift", "Switches", "Unseen"]
+__all__ = ["EVERY", "LONGEST", "Change", "Faults", "Missing", "Shift", "Switches", "Unseen"]
 
 LONGEST: Final = 60.0
 """Seconds by which a request is slower at most."""
@@ -29,8 +29,12 @@ class _Switch(BaseModel):
     """None in a change: the model's usual one."""
 
 
+EVERY: Final = "*"
+"""In the place of a feature: all that are numbers."""
+
+
 class Shift(_Switch):
-    """One feature of the traffic moved away from the training data."""
+    """One feature of the traffic, or every one (*), moved away from the training data."""
 
     standard_deviations: float = 2.0
     """How far, in standard deviations of the training data."""
@@ -188,7 +192,7 @@ def _with_feature(switch: str, value: _Switch, model: str, dataset: Dataset) -> 
     elif switch == "shift":
         possible = tuple(name for name in possible if name not in dataset.categories)
     feature = usual if value.feature is None else value.feature
-    if feature not in possible:
+    if feature not in possible and (switch, feature) != ("shift", EVERY):
         raise ValueError(
             f"{switch}.feature: {model} has no {feature!r}, only {', '.join(possible)}"
         )

@@ -68,7 +68,7 @@ FAULTS: Final = {
         help="one feature moves away from the training data",
         change=lambda given: {"shift": {"feature": given.feature, "standard_deviations": given.by}},
         options={
-            "--feature": _FEATURE,
+            "--feature": {**_FEATURE, "help": "default: the model's usual one; * is every one"},
             "--by": {
                 "type": float,
                 "default": 2.0,

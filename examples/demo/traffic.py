@@ -29,7 +29,7 @@ from examples.demo.command_line import (
     served,
 )
 from examples.demo.data import Dataset, Label, Value
-from examples.demo.faults import Switches
+from examples.demo.faults import EVERY, Switches
 from exporters.sidecar.client import Monitor
 
 __all__ = ["Traffic", "main"]
@@ -144,8 +144,10 @@ class Traffic:
         named = dataset.named(dataset.held_out.features[row].tolist())
         features: dict[str, Value | None] = {**named}
         if (shift := switches.shift) and shift.feature:
-            by = shift.standard_deviations * dataset.standard_deviations[shift.feature]
-            features[shift.feature] = float(named[shift.feature]) + by
+            numbers = [name for name in dataset.feature_names if name not in dataset.categories]
+            for name in numbers if shift.feature == EVERY else [shift.feature]:
+                by = shift.standard_deviations * dataset.standard_deviations[name]
+                features[name] = float(named[name]) + by
         if (unseen := switches.unseen) and unseen.feature and self._happens(unseen.ratio):
             features[unseen.feature] = unseen.category
         if (missing := switches.missing) and missing.feature and self._happens(missing.ratio):

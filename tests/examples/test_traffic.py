@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from examples.demo.data import DATASETS, Label, Value, read_dataset
+from examples.demo.faults import Shift, Switches
 from examples.demo.model import Model
 from examples.demo.traffic import Traffic
 from exporters.sidecar.client import Monitor
@@ -121,6 +122,25 @@ def test_the_shift_switch_moves_one_feature(
     for features in shifted(None):  # type: ignore[arg-type]
         back = {**features, "bmi": features["bmi"] - shift}
         assert tuple(round(value, 6) for value in back.values()) in rows
+
+
+def test_the_shift_switch_can_move_every_feature_that_is_a_number() -> None:
+    dataset = read_dataset("diabetes-risk")
+    nobody = httpx.AsyncClient()
+    traffic = Traffic(
+        {"risk": dataset}, client=nobody, sidecar=nobody, monitor=Monitor(), rate=1, label_delay=1
+    )
+    before = {tuple(values) for values in map(list, held_out("diabetes-risk"))}
+    traffic._switches = {"risk": Switches(shift=Shift(feature="*", standard_deviations=1.0))}
+    features, _ = traffic.draw("risk")
+    back = {
+        name: value
+        if isinstance(value, str)
+        else round(float(value or 0.0) - dataset.standard_deviations[name], 6)
+        for name, value in features.items()
+    }
+    known = {tuple(v if isinstance(v, str) else round(v, 6) for v in row) for row in before}
+    assert tuple(back.values()) in known
 
 
 def test_missing_and_unseen_values_come_in_their_share_of_requests(
