@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from responder.notification import Notification
 
-__all__ = ["notifications_page", "runbook_page", "runbooks_page"]
+__all__ = ["notifications_page", "page", "runbook_page", "runbooks_page", "table"]
 
 _STYLE: Final = """
 :root { color-scheme: light dark }
@@ -48,10 +48,8 @@ _COLUMNS: Final = (
 def notifications_page(notifications: Sequence[Notification]) -> HTMLResponse:
     """A table of notifications, in their order."""
     if not notifications:
-        return _page("Notifications", "<p>None yet, or none that fit.</p>")
-    head = "".join(f"<th>{name}" for name in _COLUMNS)
-    rows = "".join(map(_row, notifications))
-    return _page("Notifications", f"<table><tr>{head}</tr>{rows}</table>")
+        return page("Notifications", "<p>None yet, or none that fit.</p>")
+    return page("Notifications", table(_COLUMNS, map(_cells, notifications)))
 
 
 def runbooks_page(names: Iterable[str], *, unknown: str = "") -> HTMLResponse:
@@ -59,20 +57,28 @@ def runbooks_page(names: Iterable[str], *, unknown: str = "") -> HTMLResponse:
     items = "".join(f'<li><a href="/runbooks/{escape(n)}">{escape(n)}</a>' for n in names)
     listed = f"<ul>{items}</ul>" if items else "<p>There are none in this folder.</p>"
     if not unknown:
-        return _page("Runbooks", listed)
-    return _page(
+        return page("Runbooks", listed)
+    return page(
         "No such runbook", f"<p>None is called {escape(unknown)}. There are:</p>{listed}", 404
     )
 
 
 def runbook_page(name: str, text: str) -> HTMLResponse:
     """One runbook, as it was written: Markdown reads well without being rendered."""
-    return _page(
+    return page(
         name, f'<pre>{escape(text)}</pre><p><a href="/runbooks">All runbooks</a>', bare=True
     )
 
 
-def _page(title: str, body: str, status: int = 200, *, bare: bool = False) -> HTMLResponse:
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; its cells are HTML already."""
+    head = "".join(f"<th>{escape(name)}" for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{cell}" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def page(title: str, body: str, status: int = 200, *, bare: bool = False) -> HTMLResponse:
+    """A whole page around a body that is HTML already."""
     heading = "" if bare else f"<h1>{escape(title)}</h1>"
     return HTMLResponse(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -82,7 +88,7 @@ def _page(title: str, body: str, status: int = 200, *, bare: bool = False) -> HT
     )
 
 
-def _row(n: Notification) -> str:
+def _cells(n: Notification) -> tuple[str, ...]:
     links = " ".join(
         _link(url, name)
         for name, url in (
@@ -91,7 +97,7 @@ def _row(n: Notification) -> str:
             ("expression", n.links.generator),
         )
     )
-    cells = (
+    return (
         f"{n.time:%Y-%m-%d %H:%M:%S} UTC",
         f'<span class="{escape(n.status)}">{escape(n.status)}</span>',
         f'<span class="{escape(n.severity)}">{escape(n.severity)}</span>',
@@ -103,7 +109,6 @@ def _row(n: Notification) -> str:
         escape(n.summary),
         links,
     )
-    return "<tr>" + "".join(f"<td>{cell}" for cell in cells) + "</tr>"
 
 
 def _link(url: str | None, name: str) -> str:

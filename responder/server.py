@@ -7,7 +7,7 @@ import re
 import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, get_args
 
@@ -22,8 +22,10 @@ from contract import catalog, logs
 from contract.spec import SEVERITIES
 from exporters import expose
 from responder import pages
+from responder.asked import TooLongError, prefers_html, read_body
 from responder.journal import Journal, write_all
 from responder.notification import Notification, read_line, read_notifications
+from responder.part import Part
 from responder.webhook import PayloadError, Status, read_payload
 
 __all__ = ["Responder"]
@@ -31,6 +33,8 @@ __all__ = ["Responder"]
 log = logs.logger()
 
 _REMEMBERED: Final = 1000
+_READ: Final = 20_000
+"""Notifications of earlier processes that parts are given, so that they know what fires."""
 _MAX_BODY: Final = 32 * 2**20
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _OTHER: Final = "other"
@@ -46,12 +50,18 @@ class Responder:
         *,
         runbooks: Path,
         show: Callable[[Notification], bytes] = Notification.line,
+        own: expose.Own,
+        parts: Sequence[Part] = (),
     ) -> None:
-        """`show` gives what of a notification goes to standard output, with its newline."""
+        """`show` gives what of a notification goes to standard output, with its newline.
+
+        `own` needs the reason `stdout`; `parts` are offered what was written.
+        """
         self._journal = journal
         self._runbooks = runbooks
         self._show = show
-        self._own = expose.Own("responder", reasons=("stdout",))
+        self._own = own
+        self._parts = parts
         self._received = Counter[tuple[str, str]]()
         self._failed = Counter[str]()
         self._unwritable = ""
@@ -62,37 +72,50 @@ class Responder:
         return expose.app(
             self._own,
             self._families,
-            ready=lambda: self._unwritable,
+            ready=self._unready,
             routes=[
                 Route("/v1/alertmanager", self._receive, methods=["POST"]),
                 Route("/v1/notifications", self._list),
                 Route("/runbooks", self._list_runbooks),
                 Route("/runbooks/{alert:path}", self._show_runbook),
+                *(route for part in self._parts for route in part.routes()),
             ],
             lifespan=self._lifespan,
         )
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(self._remember)
-        yield
+        before = await run_in_threadpool(self._remember)
+        async with AsyncExitStack() as running:
+            for part in self._parts:
+                await running.enter_async_context(part.running(before))
+            yield
         self._journal.close()
 
-    def _remember(self) -> None:
+    def _remember(self) -> list[Notification]:
         """Take up the log where the last process left it."""
         try:
             self._journal.open()
-            read = [read_line(line) for line in self._journal.last(_REMEMBERED)]
+            read = [read_line(line) for line in self._journal.last(_READ)]
         except OSError as error:
             self._cannot_write(error)
-            return
-        self._last.extend(notification for notification in read if notification is not None)
+            return []
+        before = [notification for notification in read if notification is not None]
+        self._last.extend(before)
+        return before
+
+    def _unready(self) -> str:
+        reasons = (self._unwritable, *(part.unready() for part in self._parts))
+        return next(filter(None, reasons), "")
 
     # In
 
     async def _receive(self, request: Request) -> Response:
         try:
-            payload = read_payload(await _body(request))
+            payload = read_payload(await read_body(request, _MAX_BODY))
+        except TooLongError as error:
+            self._failed["decode"] += 1
+            return JSONResponse({"error": str(error), "field": ""}, 400)
         except PayloadError as error:
             self._failed["decode"] += 1
             log.warning("notification_refused", field=error.field, reason=error.message)
@@ -112,6 +135,8 @@ class Responder:
         self._last.extend(arrived)
         for notification in arrived:
             self._received[notification.status, _known(notification.severity)] += 1
+        for part in self._parts:
+            part.offer(arrived)
         await run_in_threadpool(self._print, list(map(self._show, arrived)))
         return JSONResponse({"received": len(arrived)})
 
@@ -151,6 +176,7 @@ class Responder:
                         for reason in ("decode", "write")
                     ],
                 ),
+                *(family for part in self._parts for family in part.families()),
             ]
 
     async def _list(self, request: Request) -> Response:
@@ -164,7 +190,7 @@ class Responder:
         if query.get("status", "firing") not in _STATUSES:
             return _refuse("status", f"should be firing or resolved, got {query['status']}")
         fitting = [n for n in reversed(self._last) if _fits(n, query)][: int(limit)]
-        if _prefers_html(request):
+        if prefers_html(request):
             return pages.notifications_page(fitting)
         return Response(
             msgspec.json.encode({"notifications": fitting}), media_type="application/json"
@@ -187,16 +213,6 @@ class Responder:
         return sorted(stem for stem in stems if _RUNBOOK.fullmatch(stem))
 
 
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > _MAX_BODY:
-            raise PayloadError("", f"is longer than {_MAX_BODY} bytes")
-    return b"".join(parts)
-
-
 def _known(severity: str) -> str:
     return severity if severity in SEVERITIES else _OTHER
 
@@ -207,9 +223,3 @@ def _fits(notification: Notification, query: dict[str, str]) -> bool:
 
 def _refuse(field: str, message: str) -> Response:
     return JSONResponse({"error": f"{field}: {message}", "field": field}, 400)
-
-
-def _prefers_html(request: Request) -> bool:
-    """A browser asks for text/html; curl and programs take anything and get JSON."""
-    accept = request.headers.get("accept", "")
-    return "text/html" in accept and "application/json" not in accept

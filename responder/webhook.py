@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-__all__ = ["Alert", "Payload", "PayloadError", "Status", "read_payload"]
+__all__ = ["Alert", "Payload", "PayloadError", "Status", "explain", "read_payload"]
 
 Status = Literal["firing", "resolved"]
 Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
@@ -60,13 +60,16 @@ def read_payload(body: bytes) -> Payload:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadError("", f"is not JSON: {error}") from None
 
 
-def _explain(text: str) -> PayloadError:
-    """`Expected str, got int - at $.alerts[0].status` → the field alerts[0].status and the rest."""
+def explain(text: str) -> PayloadError:
+    """What msgspec says as a field and a message.
+
+    `Expected str, got int - at $.alerts[0].status` → the field alerts[0].status and the rest.
+    """
     match = _AT.match(text)
     message, path = (match["message"], match["path"] or "") if match else (text, "")
     if missing := _MISSING.match(message):

@@ -96,7 +96,8 @@ def _config(channel: Channel, team: Team, spec: Spec, out: Path) -> tuple[str, d
     match channel:
         case "log":
             url = f"http://{spec.stack.responder}/v1/alertmanager"
-            return "webhook_configs", {"url": url, "send_resolved": True}
+            token = _token(spec.responder.token_file, spec, out)
+            return "webhook_configs", {"url": url, "send_resolved": True, **token}
         case "slack":
             return "slack_configs", _slack(team, spec)
         case "email":

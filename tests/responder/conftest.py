@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,15 +100,19 @@ def start(tmp_path: Path) -> START:
 
     @contextmanager
     def starting(
-        *options: str, log: Path = tmp_path / "notifications.jsonl", stdout: str = ""
+        *options: str,
+        log: Path = tmp_path / "notifications.jsonl",
+        stdout: str = "",
+        env: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> Iterator[Served]:
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{port or free_port()}"
         argv = [sys.executable, "-m", "responder", "serve", "--listen", address]
         argv += ["--log", str(log), *options]
         if stdout:
             argv = ["sh", "-c", f'exec "$@" > {stdout}', "sh", *argv]
         url = f"http://{address}"
-        with running(argv, ready_url=f"{url}/healthz") as process, http() as web:
+        with running(argv, ready_url=f"{url}/healthz", env=env) as process, http() as web:
             web.base_url = httpx.URL(url)
             yield Served(process, web, url, log)
 

@@ -350,4 +350,4 @@ def test_bad_options_end_with_2_and_say_what_is_wrong(
 def test_help_teaches_with_an_example() -> None:
     argv = [sys.executable, "-m", "responder", "serve", "--help"]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "python -m responder serve --log data/notifications.jsonl" in done.stdout
+    assert "python -m responder serve --models models.yaml" in done.stdout
