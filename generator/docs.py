@@ -167,7 +167,8 @@ CONDITIONS: Final = {
     "RuleFailures": "An evaluation of a group of rules failed in the last 15 minutes, or was left "
     "out because the one before took longer than the interval.",
     "NotificationsFailing": "Prometheus lost alerts on the way to Alertmanager in the last 15 "
-    "minutes, or Alertmanager notifications on the way to one of its integrations.",
+    "minutes, Alertmanager notifications on the way to one of its integrations, or the responder "
+    "on the way to a channel of your own.",
     "ConfigReloadFailed": "Prometheus or Alertmanager refuses its configuration as it is now.",
     "NotificationsNotWritten": "The responder could not write notifications to its log in the last "
     "15 minutes.",

@@ -56,7 +56,7 @@ STACK_ALERTS: Final = (
         Duration.parse("5m"),
         "Notifications do not arrive",
         "Within the last 15 minutes Prometheus could not hand alerts to Alertmanager, or "
-        "Alertmanager not to {integration}: somebody is not told.",
+        "Alertmanager or the responder not to {integration}: somebody is not told.",
     ),
     Alert(
         "ConfigReloadFailed",

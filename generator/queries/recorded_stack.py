@@ -42,6 +42,16 @@ def _increase(by: str, *counters: str) -> Callable[[Spec], str]:
     return expression
 
 
+def _by_channel(spec: Spec) -> str:
+    """What a channel of one's own did not deliver, by its name as an integration."""
+    failed = f'{catalog.CHANNEL_NOTIFICATIONS}{{result!="delivered"}}'
+    return (
+        "sum by (instance, integration) (label_replace(\n  "
+        f"increase({failed}[{window(spec, _LATELY)}])"
+        ', "integration", "$1", "channel", "(.*)"\n)) > 0'
+    )
+
+
 COLLECTED: Final = Recorded(
     name="stack:ml_exporter_collection_timestamp_seconds",
     labels=_PROCESS,
@@ -91,7 +101,7 @@ NOTIFICATIONS_FAILED: Final = Recorded(
     name="stack:notifications_failed:increase15m",
     labels=("instance", "integration"),
     help="Notifications that did not get through in the last 15 minutes, by where they went: "
-    "Alertmanager, or one of its integrations; absent where none failed.",
+    "Alertmanager, one of its integrations, or a channel of one's own; absent where none failed.",
     group=_STACK,
     expression=lambda spec: "\nor\n".join(
         (
@@ -105,6 +115,7 @@ NOTIFICATIONS_FAILED: Final = Recorded(
                     "prometheus_notifications_errors_total",
                 )
             ),
+            _by_channel(spec),
         )
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from contract import catalog
@@ -119,8 +120,19 @@ def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Pro
 
 
 def _notifications(spec: Spec, times: Timeline) -> Evidence:
-    where = {"instance": "127.0.0.1:9093", "integration": "webhook"}
-    return _counted("alertmanager_notifications_failed_total", where)(spec, times)
+    instance = {"instance": "127.0.0.1:9093"}
+    where = {**instance, "integration": "webhook"}
+    own = {**instance, "channel": "webhook"}
+    counted = _counted("alertmanager_notifications_failed_total", where)(spec, times)
+    failed, delivered = (
+        selector(catalog.CHANNEL_NOTIFICATIONS, **own, result=result)
+        for result in ("failed", "delivered")
+    )
+    return replace(
+        counted,
+        also={"a channel of one's own": {failed: times.counter(1, 0)}},
+        silent={**counted.silent, "a channel delivers": {delivered: times.counter(1, 1)}},
+    )
 
 
 STACK_WINDOWS: Final[Mapping[str, Duration]] = {
