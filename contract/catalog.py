@@ -613,6 +613,40 @@ DRIFT_ERRORS: Final = _counter(
     Exporter.DRIFT,
     "Evaluations of a model that failed: prometheus, bins, reference, rows.",
 )
+_VERSIONS: Final = (*MODEL, "baseline_version")
+VERSION_BASELINE: Final = _gauge(
+    "ml_version_baseline_info",
+    _VERSIONS,
+    Exporter.DRIFT,
+    "Always 1; the older version that this one is compared with, while both have traffic.",
+)
+VERSION_COMPARISON: Final = _gauge(
+    "ml_version_comparison",
+    (*_VERSIONS, "objective", "side"),
+    Exporter.DRIFT,
+    "An aspect (objective) of two versions at the same times, of the newer and of the older one: "
+    "the share of errors and of slow requests, confidence, accuracy, mae, business ratios; of "
+    "predictions the share that falls into other classes.",
+)
+VERSION_COMPARISON_SAMPLES: Final = _gauge(
+    "ml_version_comparison_samples",
+    (*_VERSIONS, "objective", "side"),
+    Exporter.DRIFT,
+    "What the aspect was counted of, on each side: requests, labels or events.",
+)
+VERSION_COMPARISON_P_VALUE: Final = _gauge(
+    "ml_version_comparison_p_value",
+    (*_VERSIONS, "objective"),
+    Exporter.DRIFT,
+    "How often equal versions would differ as much by chance, to the newer one's disadvantage.",
+)
+VERSION_WORSE: Final = _gauge(
+    "ml_version_worse",
+    (*_VERSIONS, "objective"),
+    Exporter.DRIFT,
+    "1 where the newer version is worse by more than comparison of models.yaml allows and by more "
+    "than chance, all aspects considered; else 0.",
+)
 PREDICTION_DRIFT_SCORE: Final = _gauge(
     "ml_prediction_drift_score",
     (*MODEL, "method", "window"),

@@ -30,8 +30,8 @@ UNCOVERED: Final = {
     "ArtifactChanged": "the demo trains its models when it starts, so nothing is known of their "
     "files before",
     **dict.fromkeys(
-        ("UnregisteredVersion", "RetiredVersion", "VersionMissing"),
-        "the demo's model server serves one version, the one that is registered",
+        ("UnregisteredVersion", "RetiredVersion", "VersionMissing", "VersionWorse"),
+        "the game day serves one version of each model, the one that is registered",
     ),
     "RemediationFailing": "no remediation is asked for here",
     "DriftEvaluationStale": "the collector has to fail for one model and not for the others",

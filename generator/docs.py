@@ -100,6 +100,9 @@ CONDITIONS: Final = {
     f"threshold, and another version of the model gets requests; or for {MUCH_LATER} times as long "
     "where none does. It waits from `deployed_at` on, but not before Prometheus has known it. What "
     "is only `registered` need not serve.",
+    "VersionWorse": "Two versions of the model serve at once, and over `comparison.window` the "
+    "newer one is worse in an aspect (`objective`) by more than `models[].comparison` allows and "
+    "by more than chance, all aspects considered. [Versions](versions.md) says how it is counted.",
     "FeatureDrift": "The drift score of a feature is above the threshold and above its noise "
     "floor, and the window holds at least `models[].drift.min_samples` values.",
     "DriftShare": "The share of features that have drifted is above `models[].drift.share`. A "

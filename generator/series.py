@@ -41,6 +41,7 @@ class Shape:
     calibrated: bool
     trained: bool
     deployed: bool
+    several: bool
     on_gpu: bool
     upstream: bool
     business: int
@@ -77,6 +78,7 @@ class Shape:
             profiled=bool(profile),
             calibrated=bool(profile.get("calibration")),
             trained=model.trained_at is not None,
+            several=sum(other.name == model.name for other in spec.models) > 1,
             deployed=model.deployed_at is not None,
             on_gpu=model.gpu is not None,
             upstream=model.serving.upstream is not None,
@@ -134,6 +136,7 @@ _VERDICTS: Final = (
     recorded_quality.DECAYED,
     recorded_quality.ESTIMATED_DECAYED,
     recorded_versions.UNREGISTERED,
+    recorded_versions.WORSE,
 )
 """Recorded only where something is wrong."""
 
@@ -194,12 +197,14 @@ LABELS: Final[Mapping[str, _Number]] = {
     **dict.fromkeys(("model_name", "model_version", "framework", "task", "team"), _one),
     **dict.fromkeys(("method", "window", "kind", "queue_name", "alert", "hold"), _one),
     **dict.fromkeys(("limit", "period", "source", "state", "unregistered_version"), _one),
+    **dict.fromkeys(("baseline_version",), _one),
     **dict.fromkeys(("gpu_uuid", "gpu_id", "instance", "device", "targets"), _one),
     "status": lambda _: 3,
     "stage": lambda _: 4,
     "result": lambda _: 4,
     "reason": lambda _: 3,
     "sign": lambda _: 2,
+    "side": lambda _: 2,
     "bound": lambda _: 2,
     "severity": lambda _: 2,
     "loss": lambda _: 4,
@@ -261,6 +266,16 @@ def _calibrated(shape: Shape) -> bool:
 
 
 _NEEDS: Final[Mapping[Metric, _Rule]] = {
+    **dict.fromkeys(
+        (
+            catalog.VERSION_BASELINE,
+            catalog.VERSION_COMPARISON,
+            catalog.VERSION_COMPARISON_SAMPLES,
+            catalog.VERSION_COMPARISON_P_VALUE,
+            catalog.VERSION_WORSE,
+        ),
+        lambda shape: shape.several,
+    ),
     catalog.MODEL_DEPLOYED_TIMESTAMP: lambda shape: shape.deployed,
     catalog.MODEL_TRAINED_TIMESTAMP: lambda shape: shape.trained,
     **dict.fromkeys(
@@ -347,6 +362,11 @@ def _estimated(shape: Shape) -> float:
     return len(ESTIMATED_METRICS) * shape.windows
 
 
+def _aspects(shape: Shape) -> float:
+    """What is compared of two versions."""
+    return 5 + shape.business
+
+
 _OF: Final[Mapping[Metric, _Number]] = {
     catalog.FEATURE_VALUE: lambda shape: shape.edges + 3 * shape.numeric,
     catalog.FEATURE_CATEGORY: lambda shape: shape.categories,
@@ -379,6 +399,10 @@ _OF: Final[Mapping[Metric, _Number]] = {
     catalog.SEGMENT_PERFORMANCE_DECAYED: lambda shape: (
         shape.segments * shape.promises * shape.windows
     ),
+    catalog.VERSION_COMPARISON: lambda shape: 2 * _aspects(shape),
+    catalog.VERSION_COMPARISON_SAMPLES: lambda shape: 2 * _aspects(shape),
+    catalog.VERSION_COMPARISON_P_VALUE: _aspects,
+    catalog.VERSION_WORSE: _aspects,
     catalog.SEGMENT_SAMPLES: lambda shape: shape.segments * shape.windows,
 }
 

@@ -7,6 +7,7 @@ model and still fires at each model's own promise.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,7 @@ from contract.alerts.quality import LEAST_BUSINESS, QUALITY_ALERTS
 from contract.alerts.serving import LEAST_EXPECTED, MUCH_LATER, NEAR_BREACH, SERVING_ALERTS
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
+from contract.alerts.versions import VERSION_ALERTS
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
 
 __all__ = [
@@ -40,7 +42,14 @@ __all__ = [
     "thresholds",
 ]
 
-_OF_MODELS: Final = (*REQUEST_ALERTS, *SERVING_ALERTS, *DRIFT_ALERTS, *QUALITY_ALERTS, *SLO_ALERTS)
+_OF_MODELS: Final = (
+    *REQUEST_ALERTS,
+    *SERVING_ALERTS,
+    *VERSION_ALERTS,
+    *DRIFT_ALERTS,
+    *QUALITY_ALERTS,
+    *SLO_ALERTS,
+)
 
 ALERTS: Final = {alert.name: alert for alert in (*_OF_MODELS, *GPU_ALERTS, *STACK_ALERTS)}
 """Every alert by name, models' alerts first."""
@@ -53,10 +62,13 @@ if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
 
 def thresholds(spec: Spec) -> Iterator[Threshold]:
     """Every threshold that is on: per model and alert, one for each of the alert's severities."""
+    versions = Counter(model.name for model in spec.models)
     for model in spec.versions:
         for alert in _OF_MODELS:
             assert alert.promised is not None
             settings = model.alerts.get(alert.name)
+            if alert.of_several and versions[model.name] < 2:
+                continue
             if alert.live_only and model.state != "live":
                 continue
             if alert.retired_only != (model.state == "retired"):

@@ -50,6 +50,8 @@ class Alert:
     traffic, and need not be deployed."""
     retired_only: bool = False
     """Whether only versions have it that are retired, which have no other alert."""
+    of_several: bool = False
+    """Whether only models have it of which several versions may serve at once."""
     never_from: float = math.inf
     """From this threshold on the alert could never fire: nothing is above it."""
     never_to: float = -math.inf

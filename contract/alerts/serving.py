@@ -167,7 +167,7 @@ SERVING_ALERTS: Final = (
         "retired: nothing but this alert watches it.",
         of_model("RetiredVersion", 10.0),
         "number",
-        "models[].state",
+        "models[].alerts.RetiredVersion.threshold",
         retired_only=True,
     ),
     Alert(

@@ -14,6 +14,7 @@ from contract.spec.alerting import (
     AlertSettings,
     Severity,
 )
+from contract.spec.comparison import Comparison
 from contract.spec.hours import WEEKDAYS, Hours, Maintenance, QuietHours
 from contract.spec.model import (
     STATES,
@@ -70,6 +71,7 @@ __all__ = [
     "BusinessRatio",
     "Channel",
     "CommandAction",
+    "Comparison",
     "CustomMetric",
     "DataQuality",
     "Deadman",

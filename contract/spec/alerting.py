@@ -45,6 +45,7 @@ ALERT_NAMES: Final = (
     "UnregisteredVersion",
     "RetiredVersion",
     "VersionMissing",
+    "VersionWorse",
     "FeatureDrift",
     "DriftShare",
     "DriftEvaluationStale",

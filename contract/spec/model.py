@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from contract.quantity import Duration, Ratio, problem
 from contract.runtimes import RUNTIMES, SIDECAR
 from contract.spec.alerting import Alerts
+from contract.spec.comparison import Comparison
 from contract.spec.performance import DataQuality, Measured, Performance
 from contract.spec.promises import Drift, Slo
 from contract.spec.remediation import Actions
@@ -278,6 +279,9 @@ class Model(Section):
     """How well it should predict; what is left out comes from `defaults.performance`."""
     data_quality: DataQuality = DataQuality()
     """How bad its data may be; what is left out comes from `defaults.data_quality`."""
+    comparison: Comparison = Comparison()
+    """How much worse than the version before it may be, while both serve; what is left out comes
+    from `defaults.comparison`."""
     segments: Annotated[
         tuple[str, ...],
         BeforeValidator(as_tuple, json_schema_input_type=list[str]),

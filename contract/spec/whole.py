@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from contract.quantity import Duration
 from contract.runtimes import SIDECAR
 from contract.spec.alerting import Alerts
+from contract.spec.comparison import Comparison
 from contract.spec.hours import Maintenance
 from contract.spec.model import STATES, Model
 from contract.spec.performance import DataQuality, Performance
@@ -43,6 +44,8 @@ class Defaults(Section):
     """How well a model should predict; metrics of other tasks than its own are left out."""
     data_quality: DataQuality = DataQuality()
     """How bad a model's data may be."""
+    comparison: Comparison = Comparison()
+    """How much worse a version may be than the one before it."""
     max_age: Duration | None = None
     """How long after training a model should be replaced."""
     escalate_after: Duration | None = None
@@ -148,6 +151,7 @@ def _resolve_model(model: Model, defaults: Defaults, stack: Stack) -> Model:
                 model.training.metrics
             ),
             "data_quality": model.data_quality.over(defaults.data_quality),
+            "comparison": model.comparison.over(defaults.comparison),
             "max_age": model.max_age or defaults.max_age,
             "alerts": alerts,
             "remediation": model.remediation

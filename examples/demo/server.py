@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +55,34 @@ class Answer(BaseModel):
     """What POST /predict/{model} answers."""
 
     prediction_id: str
+    model_version: str
     prediction: str | float
     confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A second version of a model that gets a share of its requests.
+
+    It is the same model: it does otherwise only what is switched on for it.
+    """
+
+    model: str
+    version: str
+    share: float
+
+    @property
+    def name(self) -> str:
+        """What it is called where something is switched on for it."""
+        return f"{self.model}@{self.version}"
+
+    @classmethod
+    def parse(cls, text: str) -> Canary:
+        """`breast-cancer@1.1.0=20%`."""
+        found = re.fullmatch(r"([^@=]+)@([^@=]+)=(\d+(?:\.\d+)?)%", text)
+        if found is None or not 0 < float(found[3]) <= 100:
+            raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME@1.1.0=20%")
+        return cls(found[1], found[2], float(found[3]) / 100)
 
 
 class AllFaults(BaseModel):
@@ -63,23 +91,31 @@ class AllFaults(BaseModel):
     models: dict[str, Switches]
 
 
-def build_app(models: Mapping[str, Model], monitor: Monitor) -> FastAPI:
+def build_app(
+    models: Mapping[str, Model], monitor: Monitor, canaries: Sequence[Canary] = ()
+) -> FastAPI:
     """The server's application for models by the names they are served under.
 
     `monitor` hears of every prediction.
     """
     app = FastAPI(title="Demo model server")
-    faults = Faults({name: read_dataset(model.name) for name, model in models.items()})
+    data = {name: read_dataset(model.name) for name, model in models.items()}
+    faults = Faults(data | {one.name: data[one.model] for one in canaries})
+    canary_of = {one.model: one for one in canaries}
 
     @app.post("/predict/{model}", response_model_exclude_none=True)
     async def predict(model: str, request: Request) -> Answer:
         if model not in models:
             raise HTTPException(404, f"no model {model!r} here, only {', '.join(models)}")
+        served = models[model]
         switches = faults.of(model)
-        with monitor.inference(model, models[model].version) as call:
+        canary = canary_of.get(model)
+        if canary is not None and random.random() < canary.share:
+            served, switches = replace(served, version=canary.version), faults.of(canary.name)
+        with monitor.inference(model, served.version) as call:
             # An await and no thread is held: a latency spike must not use up a pool.
             await asyncio.sleep(switches.extra_latency_seconds)
-            return _answer(models[model], request.features, call, switches)
+            return _answer(served, request.features, call, switches)
 
     @app.get("/faults")
     async def read_faults() -> AllFaults:
@@ -126,6 +162,7 @@ def _answer(
     call.record(prediction=outcome.prediction, confidence=outcome.confidence)
     return Answer(
         prediction_id=call.prediction_id,
+        model_version=model.version,
         prediction=outcome.prediction,
         confidence=outcome.confidence,
     )
@@ -169,12 +206,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name: read_or_train(dataset, options.data_dir / "demo")
             for name, dataset in served(options).items()
         }
+        if strangers := {one.model for one in options.canary} - models.keys():
+            raise ValueError(f"--canary: no model {min(strangers)!r} here")
     except (OSError, ValueError) as error:
         log.error("no_models", reason=str(error))
         return 2
     monitor = Monitor(options.sidecar)
     config = uvicorn.Config(
-        build_app(models, monitor),
+        build_app(models, monitor, options.canary),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -218,6 +257,15 @@ def _parser() -> argparse.ArgumentParser:
         default=DATA_FOLDER,
         metavar="DIR",
         help="artifacts go to its folder demo; default: %(default)s",
+    )
+    parser.add_argument(
+        "--canary",
+        type=Canary.parse,
+        action="append",
+        default=[],
+        metavar="NAME@VERSION=SHARE",
+        help="answer a share of a model's requests as another version of it, for example "
+        "breast-cancer@1.1.0=20%%; faults are switched on for NAME@VERSION",
     )
     add_models(parser)
     add_log_format(parser)

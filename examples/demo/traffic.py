@@ -86,7 +86,7 @@ class Traffic:
         self._client = client
         self._sidecar = sidecar
         self._monitor = monitor
-        self._events: Counter[tuple[str, str]] = Counter()
+        self._events: Counter[tuple[str, str, str]] = Counter()
         self._interval = 1.0 / rate
         self._label_delay = label_delay
         self._random = random.Random(seed)
@@ -175,14 +175,19 @@ class Traffic:
         delay = self._of(model).label_delay_seconds
         await asyncio.sleep(self._label_delay if delay is None else delay)
         answered, switches = answer.json(), self._of(model)
+        version = answered["model_version"]
         if not self._happens(switches.lost_labels):
-            prediction_id = answered["prediction_id"]
-            self._monitor.label(model_name=model, prediction_id=prediction_id, actual=label)
+            self._monitor.label(
+                model_name=model,
+                model_version=version,
+                prediction_id=answered["prediction_id"],
+                actual=label,
+            )
             self.counts["labelled"] += 1
         if answered["prediction"] == "malignant":
-            self._events[model, "biopsy"] += 1
+            self._events[model, version, "biopsy"] += 1
             confirmed = label == "malignant" and not self._happens(switches.unconfirmed)
-            self._events[model, "biopsy_confirmed"] += confirmed
+            self._events[model, version, "biopsy_confirmed"] += confirmed
 
     async def _tell_business(self) -> None:
         while True:
@@ -193,8 +198,8 @@ class Traffic:
         """Send the events so far; keep them while the sidecar is away."""
         sent = self._events.copy()
         events = [
-            {"model_name": model, "event": event, "count": count}
-            for (model, event), count in sent.items()
+            {"model_name": model, "model_version": version, "event": event, "count": count}
+            for (model, version, event), count in sent.items()
             if count
         ]
         if not events:

@@ -24,6 +24,7 @@ from exporters.drift.prometheus import PrometheusError, prometheus_of
 from exporters.drift.promises import promises
 from exporters.drift.quality import Judged, Quality
 from exporters.drift.rows import Together
+from exporters.drift.versions.cycle import Compared, Versions
 from exporters.drift.window import Reason
 from exporters.expose import Family, Own, series
 from exporters.expose.follow import LOOK, Follower
@@ -61,6 +62,7 @@ class _Watched:
         self.together = Together(spec)
         self.labels = Labels(self.layout)
         self.quality = Quality(spec, self.layout)
+        self.versions = Versions(spec)
         self.promises = (*promises(spec), *self.quality.promises())
         self.evaluated = dict.fromkeys((model.key for model in self.layout.models), started)
         """When each model was last evaluated; before that, since when it should be: an age then
@@ -99,6 +101,7 @@ class Collector:
         self._silence = ""
         self._failing: dict[Reason, dict[tuple[str, str], str]] = {}
         self._drifted: set[tuple[str, str, str, str]] = set()
+        self._worse: set[tuple[str, str, str, str]] = set()
         self._reached = False
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -200,14 +203,19 @@ class Collector:
             ask, now = self._prometheus.query_raw, time.time()
             evaluation = self._watched.cycle.evaluate(ask, now, deadline=deadline)
             judged = self._watched.quality.evaluate(evaluation, ask, deadline=deadline)
-            self._keep(evaluation, judged)
+            compared = self._watched.versions.evaluate(ask, now, deadline=deadline)
+            self._keep(evaluation, judged, compared)
             self._compare_rows(deadline)
-            failures = (*evaluation.failures.values(), *judged.failures.values())
+            failures = (
+                *evaluation.failures.values(),
+                *judged.failures.values(),
+                *compared.failures.values(),
+            )
             silent = [f for f in failures if f.reason == "prometheus"]
             if silent:
                 raise EvaluationError(silent[0].text)
 
-    def _keep(self, evaluation: Evaluation, judged: Judged) -> None:
+    def _keep(self, evaluation: Evaluation, judged: Judged, compared: Compared) -> None:
         models = evaluation.layout.models
         failures = {models[number].key: f for number, f in evaluation.failures.items()}
         silent = {f.text for f in failures.values() if f.reason == "prometheus"}
@@ -217,9 +225,9 @@ class Collector:
         families: tuple[Family, ...] = ()
         if answered:
             shown = self._watched.labels.families(evaluation, judged.concept)
-            families = (*shown, *judged.families)
+            families = (*shown, *judged.families, *compared.families)
         with self._lock:
-            for key, failure in (judged.failures | failures).items():
+            for key, failure in ({**compared.failures} | judged.failures | failures).items():
                 counter = (*key, failure.reason)
                 self._errors[counter] = self._errors.get(counter, 0) + 1
             for model in models:
@@ -237,6 +245,7 @@ class Collector:
                 own = {key: f.text for key, f in every.items() if f.reason == reason}
                 self._tell_failing(reason, own)
             self._tell_drift(evaluation)
+            self._tell_worse(compared)
 
     def _compare_rows(self, deadline: float) -> None:
         """Hold samples of rows against the reference's, where models.yaml asks for it."""
@@ -288,6 +297,37 @@ class Collector:
         for name, version, feature, severity in self._drifted - drifted:
             log.info("drift_ended", model=name, version=version, feature=feature, severity=severity)
         self._drifted = drifted
+
+    def _tell_worse(self, compared: Compared) -> None:
+        """Log what became worse with a version, once."""
+        worse = set()
+        for pair in compared.pairs:
+            for aspect in pair.aspects:
+                if not aspect.worse:
+                    continue
+                worse.add(event := (*pair.newer.key, pair.older.version, aspect.name))
+                if event not in self._worse:
+                    log.warning(
+                        "version_worse",
+                        model=pair.newer.name,
+                        version=pair.newer.version,
+                        baseline=pair.older.version,
+                        aspect=aspect.name,
+                        newer=round(aspect.newer, 4),
+                        older=round(aspect.older, 4),
+                        newer_samples=round(aspect.newer_samples),
+                        older_samples=round(aspect.older_samples),
+                        p_value=aspect.p_value,
+                    )
+        for name, version, baseline, aspect_name in self._worse - worse:
+            log.info(
+                "version_no_longer_worse",
+                model=name,
+                version=version,
+                baseline=baseline,
+                aspect=aspect_name,
+            )
+        self._worse = worse
 
     def _connect(self, spec: Spec) -> None:
         """Ask the Prometheus that models.yaml names now."""

@@ -110,7 +110,7 @@ class _Sidecar:
             _models(follower.newest.layouts),
             intake.processes.artifacts,
         )
-        self.web = Web(intake, self._guard, upstreams.status)
+        self.web = Web(intake, self._guard)
 
     def application(self) -> ASGIApp:
         """The web application, whose lifespan runs everything else."""

@@ -7,7 +7,7 @@ columns `features.NAME`. The schema's metadata says `model_name` and, where need
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,30 +76,11 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
             "or send JSON"
         ) from None
     try:
-        found = _read(body)
-    except BodyError:
-        raise
+        found = pa.ipc.open_stream(body).read_all()
+        found.validate(full=True)
+        found = found.combine_chunks()
     except (pa.ArrowException, OSError, ValueError) as error:
-        # Not every name and text of a stream that can be read is Unicode.
         raise BodyError(f"is no Arrow stream: {str(error)[:200]}") from None
-    return make_table(found.name, found.version, found.columns, found.nested, limits)
-
-
-class _Read(NamedTuple):
-    """What a stream holds: whose events, and their columns."""
-
-    name: str
-    version: str | None
-    columns: dict[str, Column]
-    nested: dict[str, dict[str, Column]]
-
-
-def _read(body: bytes) -> _Read:
-    import pyarrow as pa
-
-    found = pa.ipc.open_stream(body).read_all()
-    found.validate(full=True)
-    found = found.combine_chunks()
     columns: dict[str, Column] = {}
     nested: dict[str, dict[str, Column]] = {}
     for name, own in zip(found.column_names, found.columns, strict=True):
@@ -117,7 +98,7 @@ def _read(body: bytes) -> _Read:
         else:
             columns[name] = _Array(array)
     metadata = found.schema.metadata or {}
-    model, version = metadata.get(b"model_name"), metadata.get(b"model_version")
-    if model is None:
+    name, version = metadata.get(b"model_name"), metadata.get(b"model_version")
+    if name is None:
         raise BodyError("has no model_name in the metadata of its schema")
-    return _Read(model.decode(), version.decode() if version else None, columns, nested)
+    return make_table(name.decode(), version.decode() if version else None, columns, nested, limits)

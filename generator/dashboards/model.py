@@ -6,7 +6,7 @@ from typing import Final
 
 from contract import catalog
 from contract.spec import Spec
-from generator.dashboards import drift, traffic
+from generator.dashboards import drift, traffic, versions
 from generator.dashboards.alerting import alert_table
 from generator.dashboards.field import Steps, Unit, dashed, of_limit
 from generator.dashboards.layout import Row
@@ -42,6 +42,7 @@ def render_model(spec: Spec) -> str:
             Row(4, "Has its input changed?", _features()),
             Row(5, "What does it predict?", _predictions()),
             Row(6, "Was it right?", _outcomes()),
+            Row(7, "Is the newer version better?", versions.panels()),
         ],
     )
 

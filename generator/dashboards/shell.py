@@ -149,6 +149,13 @@ def _annotations(marks: Marks) -> list[dict[str, Any]]:
         ),
         _annotation("Deployments", marks.deployments, "blue", titleFormat=f"{whose} deployed"),
         _annotation(
+            "Deployed at",
+            marks.deployed,
+            "blue",
+            titleFormat=f"{whose} deployed",
+            useValueForTime="on",
+        ),
+        _annotation(
             "Trainings",
             marks.trained,
             "purple",

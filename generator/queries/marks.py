@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contract import catalog
-from generator.queries import recorded
+from generator.queries import recorded, recorded_versions
 from generator.queries.selection import (
     ALERTS,
     BY_MODEL,
@@ -25,10 +25,11 @@ _OF_MODEL = 'model_name="$model"'
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Expressions whose series are annotations; that of `trained` has the time as its value."""
+    """Expressions of annotations; series of `deployed` and `trained` have the time as value."""
 
     alerts: str
     deployments: str
+    deployed: str
     trained: str
 
 
@@ -37,7 +38,8 @@ def of_all(alerts: str | None = None) -> Marks:
     return Marks(
         alerts or with_matchers(ALERTS, FIRING, LOUD),
         _deployments(str(recorded.OWNER)),
-        _trained(catalog.MODEL_TRAINED_TIMESTAMP.name),
+        _moments(recorded_versions.DEPLOYED.name),
+        _moments(catalog.MODEL_TRAINED_TIMESTAMP.name),
     )
 
 
@@ -46,7 +48,8 @@ def of_team_models() -> Marks:
     return Marks(
         of_team(ALERTS, f"{FIRING}, {LOUD}"),
         _deployments(of_team(recorded.OWNER.name)),
-        f"{_trained(catalog.MODEL_TRAINED_TIMESTAMP.name)} and {ON_MODEL} {owners()}",
+        f"{_moments(recorded_versions.DEPLOYED.name)} and {ON_MODEL} {owners()}",
+        f"{_moments(catalog.MODEL_TRAINED_TIMESTAMP.name)} and {ON_MODEL} {owners()}",
     )
 
 
@@ -55,16 +58,25 @@ def of_model() -> Marks:
     return Marks(
         with_matchers(ALERTS, _OF_MODEL, FIRING, LOUD),
         _deployments(with_matchers(recorded.OWNER, _OF_MODEL)),
-        _trained(with_matchers(catalog.MODEL_TRAINED_TIMESTAMP, _OF_MODEL)),
+        _moments(with_matchers(recorded_versions.DEPLOYED, _OF_MODEL)),
+        _moments(with_matchers(catalog.MODEL_TRAINED_TIMESTAMP, _OF_MODEL)),
     )
 
 
 def _deployments(known: str) -> str:
-    """Versions that models.yaml did not name five minutes before, if anything was known then."""
+    """Versions that models.yaml did not name five minutes before, if anything was known then.
+
+    Those that say themselves when they were deployed are marked there, and those that are only
+    registered were not.
+    """
     before = f"{known} offset 5m"
-    return f"{known} unless {ON_MODEL} {before} and on () count({UP} offset 5m)"
+    registered = with_matchers(catalog.MODEL_STATE, 'state="registered"')
+    return (
+        f"{known} unless {ON_MODEL} {before} unless {ON_MODEL} {recorded_versions.DEPLOYED} "
+        f"unless {ON_MODEL} {registered} and on () count({UP} offset 5m)"
+    )
 
 
-def _trained(moments: str) -> str:
-    """When versions were trained, in Unix milliseconds."""
+def _moments(moments: str) -> str:
+    """Times of versions, in Unix milliseconds."""
     return f"max {BY_MODEL} ({moments}) * 1000"

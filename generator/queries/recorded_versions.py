@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 from contract import catalog
-from contract.catalog import MODEL, Unit
+from contract.catalog import MODEL, Metric, Unit
 from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
 from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
 
-__all__ = ["AWAITED", "DEPLOYED", "UNREGISTERED", "VERSION_RECORDED", "WAITED"]
+__all__ = [
+    "AWAITED",
+    "BASELINE",
+    "COMPARISON",
+    "COMPARISON_P_VALUE",
+    "COMPARISON_SAMPLES",
+    "DEPLOYED",
+    "UNREGISTERED",
+    "VERSION_RECORDED",
+    "WAITED",
+    "WORSE",
+]
 
 _BY_MODEL: Final = f"by ({', '.join(MODEL)})"
 _ON_MODEL: Final = f"on ({', '.join(MODEL)})"
@@ -70,5 +81,46 @@ WAITED: Final = Recorded(
     ),
     unit=Unit.SECONDS,
 )
-VERSION_RECORDED: Final = (UNREGISTERED, DEPLOYED, AWAITED, WAITED)
+
+
+def _latest(metric: Metric) -> Recorded:
+    return Recorded(
+        name=f"model:{metric.name}",
+        labels=metric.labels,
+        help=metric.help,
+        group=_GROUP,
+        expression=lambda _: f"max by ({', '.join(metric.labels)}) ({metric})",
+    )
+
+
+BASELINE: Final = _latest(catalog.VERSION_BASELINE)
+COMPARISON: Final = _latest(catalog.VERSION_COMPARISON)
+COMPARISON_SAMPLES: Final = _latest(catalog.VERSION_COMPARISON_SAMPLES)
+COMPARISON_P_VALUE: Final = _latest(catalog.VERSION_COMPARISON_P_VALUE)
+"""How versions compare, whichever drift collector says so."""
+
+_COMPARED: Final = ", ".join(catalog.VERSION_WORSE.labels)
+
+WORSE: Final = Recorded(
+    name="model:ml_version_worse",
+    labels=catalog.VERSION_WORSE.labels,
+    help="Of each aspect in which a newer version is worse than its baseline, the newer one's "
+    "value.",
+    group=_GROUP,
+    expression=lambda _: (
+        f'max by ({_COMPARED}) ({COMPARISON}{{side="newer"}})\n'
+        f"and on ({_COMPARED}) ({catalog.VERSION_WORSE} == 1)"
+    ),
+)
+VERSION_RECORDED: Final = (
+    UNREGISTERED,
+    DEPLOYED,
+    AWAITED,
+    WAITED,
+    BASELINE,
+    COMPARISON,
+    COMPARISON_SAMPLES,
+    COMPARISON_P_VALUE,
+    WORSE,
+)
 """All of them, in the order in which they are evaluated."""

@@ -11,7 +11,7 @@ from contract.quantity import Duration
 from contract.slo import objectives
 from contract.spec import Model, Spec
 from contract.spec.performance import LOWER_IS_BETTER
-from generator.registry.version import version_key
+from contract.version import version_key
 
 __all__ = ["described", "ordered", "promises", "render_one", "render_table"]
 

@@ -17,10 +17,10 @@ from contract.profile import Profile, ProfileError, write_profile
 from contract.reference import Columns, build_reference
 from contract.spec import Model
 from contract.table import TableError
+from contract.version import version_key
 from generator.registry.entry import add_entry, quoted, written
 from generator.registry.file import Change, Key, ModelsFile, RegistryError, changed
 from generator.registry.tree import Edit, Node, remove, set_value
-from generator.registry.version import version_key
 
 __all__ = ["Outcome", "Version", "artifact_of", "find", "newest", "register", "sha256_of"]
 

@@ -17,6 +17,7 @@ ABOUT: Final = (
     "feature_name",
     "queue_name",
     "unregistered_version",
+    "baseline_version",
     "target",
     "job",
     "instance",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from contract import catalog
 from contract.alerts import Alert
 from contract.spec import Severity, Spec
-from generator.queries.alerting import codes_lookup, threshold_lookup
+from generator.queries import recorded_versions
+from generator.queries.alerting import codes_lookup, side_lookup, threshold_lookup
+from generator.queries.recorded import Recorded
 from generator.queries.recorded_gpu import NO_MODEL
 from generator.rules.humanized import humanize_duration, humanize_number, humanize_percentage
 
@@ -30,6 +33,7 @@ SHOWN: Final[dict[str, Callable[[float], str]]] = {
 OF_LABELS: Final = {
     "name": "model_name",
     "unregistered": "unregistered_version",
+    "baseline": "baseline_version",
     "feature": "feature_name",
     "objective": "objective",
     "target": "target",
@@ -58,7 +62,7 @@ def render_annotations(alert: Alert, severity: Severity, spec: Spec) -> dict[str
         if of_model or alert.about_model
         else "ml-fleet"
     )
-    return _annotations(alert, numbers, {}, dashboard, spec)
+    return _annotations(alert, numbers, _sides() if alert.of_several else {}, dashboard, spec)
 
 
 def render_gpu_annotations(alert: Alert, threshold: float, spec: Spec) -> dict[str, str]:
@@ -98,6 +102,24 @@ def _annotations(
         **({"threshold_set_by": alert.set_by} if numbers else {}),
         "runbook_url": f"http://{spec.stack.responder}/runbooks/{alert.name}",
         "dashboard_url": f"http://{spec.stack.grafana}/d/{dashboard}",
+    }
+
+
+def _sides() -> dict[str, str]:
+    """What the comparison of two versions says besides the alert's own value."""
+
+    def looked_up(series: Recorded, side: str, shown: str) -> str:
+        labels = " ".join(f"$labels.{label}" for label in catalog.VERSION_WORSE.labels)
+        return (
+            f'{{{{ with printf "{side_lookup(series, side)}" {labels} | query }}}}'
+            f"{{{{ . | first | value | {shown} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
+        )
+
+    samples, whole = recorded_versions.COMPARISON_SAMPLES, 'printf "%.0f"'
+    return {
+        "older": looked_up(recorded_versions.COMPARISON, "older", _SHOWN["number"]),
+        "newer_samples": looked_up(samples, "newer", whole),
+        "older_samples": looked_up(samples, "older", whole),
     }
 
 

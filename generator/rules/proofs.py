@@ -314,7 +314,7 @@ def _expected(
         **{place: labels.get(label, "") for place, label in OF_LABELS.items()},
         "gpu": f"GPU {labels.get('gpu_id')} of {labels.get('instance')}",
         "holder": "" if name == NO_MODEL else f", held by {name} {version}",
-        "codes": evidence.codes,
+        **evidence.looked_up,
         **numbers,
     }
     return {

@@ -15,7 +15,8 @@ from tests.contract.models_file import ONE, read, with_model
 
 PLACEHOLDERS = {
     "model", "feature", "objective", "value", "threshold", "job", "instance", "target",
-    "rule_group", "integration", "name", "unregistered", "action",
+    "rule_group", "integration", "name", "unregistered",
+    "baseline", "older", "newer_samples", "older_samples", "action",
 }  # fmt: skip
 OF_GPUS = {"model", "value", "threshold", "instance", "gpu", "holder", "codes"}
 

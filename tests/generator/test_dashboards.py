@@ -115,7 +115,12 @@ def test_dashboards_link_to_each_other_and_keep_time_and_variables(dashboard: Js
 @each_dashboard
 def test_alerts_deployments_and_trainings_are_marked(dashboard: Json) -> None:
     _, *marks = dashboard["annotations"]["list"]
-    assert [mark["name"] for mark in marks] == ["Alerts firing", "Deployments", "Trainings"]
+    assert [mark["name"] for mark in marks] == [
+        "Alerts firing",
+        "Deployments",
+        "Deployed at",
+        "Trainings",
+    ]
     assert all(mark["enable"] and mark["datasource"]["uid"] == "${datasource}" for mark in marks)
 
 

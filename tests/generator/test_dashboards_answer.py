@@ -35,6 +35,10 @@ EMPTY: Final = {
 NEVER: Final = {
     "Alerts firing": "nothing fires for long enough here to be marked",
     "Deployments": "nothing is known here for longer than the five minutes it looks back",
+    "Deployed at": "no version says when",
+    "How do they compare?": "one version serves alone",
+    "Which version is right, and sure?": "one version serves alone",
+    "Which version does its business?": "one version serves alone",
     "Which XID errors came?": "the GPUs are whole",
     "What could not be read?": "they make no errors",
     "How full are MIG instances?": "none of them is split",

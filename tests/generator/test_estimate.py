@@ -84,7 +84,7 @@ def test_prometheus_holds_about_as_many_series_as_were_estimated(
 
 def test_twice_the_models_cost_twice(tmp_path: Path) -> None:
     one = estimate(read(tmp_path, ONE))
-    two = estimate(read(tmp_path, ONE + MODEL.replace('"1"', '"2"')))
+    two = estimate(read(tmp_path, ONE + MODEL.replace("name: a", "name: b")))
     assert two.parts["sidecar"].series == 2 * one.parts["sidecar"].series
     assert list(two.models.values()) == 2 * list(one.models.values())
 

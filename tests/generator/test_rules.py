@@ -310,6 +310,7 @@ def test_an_alert_that_cannot_fire_has_no_proof(tmp_path: Path) -> None:
 ASKED = ", ".join(f"{name}: on" for name, alert in ALERTS.items() if alert.asked)
 EVERY_ALERT = f"""\
   - {{name: m, version: "0", task: regression, state: retired}}
+  - {{name: m, version: "0.9", task: regression}}
   - name: m
     version: "1"
     task: binary_classification

@@ -11,7 +11,7 @@ from typing import Final
 
 from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
 from generator.queries.alerting.models import DRIFT_EXPRESSIONS, REQUEST_EXPRESSIONS
-from generator.queries.alerting.promise import Promise, escalated, threshold_lookup
+from generator.queries.alerting.promise import Promise, escalated, side_lookup, threshold_lookup
 from generator.queries.alerting.quality import QUALITY_EXPRESSIONS
 from generator.queries.alerting.serving import SERVING_EXPRESSIONS
 from generator.queries.alerting.slo import SLO_EXPRESSIONS
@@ -27,6 +27,7 @@ __all__ = [
     "Promise",
     "codes_lookup",
     "escalated",
+    "side_lookup",
     "threshold_lookup",
 ]
 

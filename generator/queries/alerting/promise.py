@@ -12,7 +12,16 @@ from contract.spec import Severity
 from generator.queries import recorded
 from generator.queries.recorded import Recorded
 
-__all__ = ["ON_MODEL", "Promise", "above", "compare", "enough", "escalated", "threshold_lookup"]
+__all__ = [
+    "ON_MODEL",
+    "Promise",
+    "above",
+    "compare",
+    "enough",
+    "escalated",
+    "side_lookup",
+    "threshold_lookup",
+]
 
 ON_MODEL: Final = "on (model_name, model_version)"
 
@@ -68,6 +77,13 @@ def escalated(alert: str, severity: Severity) -> str:
     since = f'ALERTS_FOR_STATE{{alertname="{alert}", severity="{severity}", escalated_from=""}}'
     longest = f'{recorded.ESCALATION}{{alert="{alert}", severity="{severity}"}}'
     return f"time() - {since}\n> {ON_MODEL} group_left ()\n{longest}"
+
+
+def side_lookup(series: Recorded, side: str) -> str:
+    """What is known of one side of a comparison, for a template that fills each %q with a label."""
+    return (
+        f"{series}{{side='{side}',model_name=%q,model_version=%q,baseline_version=%q,objective=%q}}"
+    )
 
 
 def threshold_lookup(alert: str, severity: Severity) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from contract.alerts import LEAST_BUSINESS
-from generator.queries import recorded_business, recorded_quality
+from generator.queries import recorded_business, recorded_quality, recorded_versions
 from generator.queries.alerting.promise import ON_MODEL, Promise, above, compare
 from generator.queries.recorded import Recorded
 
@@ -55,6 +55,7 @@ QUALITY_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
     "FeatureStale": above(recorded_quality.FEATURE_STALE, guarded=False),
     "AccuracyDecay": _judged(recorded_quality.DECAYED),
     "EstimatedDecay": _judged(recorded_quality.ESTIMATED_DECAYED),
+    "VersionWorse": _judged(recorded_versions.WORSE),
     "LabelsMissing": lambda promise: compare(
         str(recorded_quality.LABEL_COVERAGE), "<", promise, by="window"
     ),

@@ -109,8 +109,8 @@ class Evidence:
     """The step at which `firing` has become bad, from which on the hold runs."""
     growing: bool = False
     """Whether the value grows with time, so that it is the one of `bad` only then."""
-    codes: str = ""
-    """The XID errors that the alert must name."""
+    looked_up: Mapping[str, str] = field(default_factory=dict)
+    """The places of its text that templates look up: the XID errors, the other version."""
     times: Timeline | None = None
     """The timeline of the series, where it is not the usual one."""
 

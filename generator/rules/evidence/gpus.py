@@ -136,7 +136,7 @@ def _xid(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
         firing=errors({"79": young, "48": young, "64": old}),
         labels=_labels(spec),
         value=young,
-        codes="48, 79",
+        looked_up={"codes": "48, 79"},
         silent={
             "long ago": errors({"79": old}),
             "an error of an application": errors({"13": young, "31": young, OTHER: young}),

@@ -185,6 +185,34 @@ def _business(threshold: Threshold, model: Model, spec: Spec, _: Timeline) -> Ev
     )
 
 
+def _worse(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
+    baseline = {"baseline_version": "0.9"}
+    pair = {**_identity(threshold), **baseline}
+
+    def compared(worse: float, objective: str = threshold.objective) -> Inputs:
+        which = {**pair, "objective": objective}
+
+        def of_both(metric: Metric, newer: float, older: float) -> Inputs:
+            return {
+                selector(metric, **which, side=side): times.gauge(value, value)
+                for side, value in (("newer", newer), ("older", older))
+            }
+
+        return {
+            **of_both(catalog.VERSION_COMPARISON, 0.125, 0.015),
+            **of_both(catalog.VERSION_COMPARISON_SAMPLES, 1234, 56_789),
+            selector(catalog.VERSION_WORSE, **which): times.gauge(worse, 0),
+        }
+
+    return Evidence(
+        firing=compared(1),
+        labels=baseline,
+        value=0.125,
+        looked_up={"older": "0.015", "newer_samples": "1234", "older_samples": "56789"},
+        silent={"by chance": compared(0), "another aspect": compared(1, "another")},
+    )
+
+
 QUALITY_EVIDENCE: Final[
     dict[str, Callable[[Threshold, Model, Spec, Timeline], Evidence | None]]
 ] = {
@@ -197,6 +225,7 @@ QUALITY_EVIDENCE: Final[
     "EstimatedDecay": _decay(
         catalog.MODEL_PERFORMANCE_ESTIMATED, catalog.MODEL_PERFORMANCE_ESTIMATED_DECAYED
     ),
+    "VersionWorse": _worse,
     "LabelsMissing": _labels(catalog.LABEL_COVERAGE, 0.99),
     "LabelsLate": _labels(catalog.LABEL_DELAY_MEDIAN, 1.01),
     "BusinessRatioLow": _business,

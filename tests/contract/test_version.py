@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.registry.version import version_key
+from contract.version import version_key
 
 ASCENDING = {
     "numbers are no text": ["1.2", "1.9", "1.10", "2", "10"],

@@ -1,0 +1,1 @@
+"""Versions of a model that serve at once, held against each other."""
