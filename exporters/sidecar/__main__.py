@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import gc
 import signal
 import sys
@@ -196,11 +198,22 @@ GARBAGE: Final = 100_000, 20, 20
 them in a circle, so that looking at every few batches finds nothing and takes a quarter longer."""
 
 
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+
+KEPT: Final = 32 * 1024 * 1024
+"""Bytes of free memory that are not given back to the system, which would have to clear every page
+of them for the next large body."""
+
+
 def _settle_memory() -> None:
-    """Keep the collector of garbage from going through all series again and again."""
+    """Spare the collector of garbage all series, and keep memory for the next bodies."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
+    with contextlib.suppress(AttributeError, OSError):  # as GNU's C library has it
+        adjust = ctypes.CDLL(None).mallopt
+        for parameter in (MMAP_THRESHOLD, TRIM_THRESHOLD):
+            adjust(parameter, KEPT)
 
 
 @dataclass(frozen=True, slots=True)

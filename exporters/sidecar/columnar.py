@@ -403,7 +403,9 @@ def _take_features(rows: Rows, features: Mapping[str, Column], limits: Limits) -
                 return False
             own, invalid[place] = _sift(found)
         numbers[place] = own
-    rows.numbers, rows.invalid = numbers, invalid if invalid.any() else None
+    if names:
+        rows.numbers = [numbers]
+    rows.invalid = invalid if invalid.any() else None
     for name in layout.categories:
         if name in features and (coded := features[name].coded()) is not None:
             rows.categorize(name, *coded)

@@ -250,11 +250,11 @@ def count_rows(rows: Rows) -> Counts:
     if not rows.features:
         return counts
     if width := len(layout.numbers.names):
-        values = rows.table()
+        for values in rows.tables():
+            for start in range(0, values.shape[1], BINNED):
+                # In slices, which stay in the processor's cache.
+                _count_numbers(layout.numbers, counts, values[:, start : start + BINNED])
         invalid = _zeros(width) if rows.invalid is None else rows.invalid
-        for start in range(0, rows.features, BINNED):
-            # In slices, which stay in the processor's cache.
-            _count_numbers(layout.numbers, counts, values[:, start : start + BINNED])
         counts.numbers[layout.numbers.missing] -= invalid
         counts.number_invalid += invalid
     for index, places in enumerate(rows.categories):

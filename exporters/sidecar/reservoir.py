@@ -85,7 +85,8 @@ class Reservoir:
         """Sample rows that came by column."""
         if not rows.features:
             return
-        numbers = rows.table().T if self._layout.numbers.names else None
+        tables = list(rows.tables())
+        numbers = np.concatenate(tables, axis=1).T if tables else None
         for place, slot in self._chosen(rows.features):
             row: Row = {}
             if numbers is not None:

@@ -7,11 +7,11 @@ waits to be counted are a few arrays, which are put together cheaply.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from msgspec.structs import astuple
@@ -33,6 +33,9 @@ _TEXTS: Final = frozenset({str})
 PLACES: Final = {name: place for place, name in enumerate(Event.__struct_fields__)}
 """Where each field stands in `columns_of`."""
 
+LARGE: Final = 500
+"""Rows of which to put a copy together with others takes longer than to count them alone."""
+
 _NUMERIC: Final = ("latency_seconds", "confidence", "batch_size")
 
 
@@ -50,8 +53,9 @@ class Rows:
     left out. `statuses` are counts in the order of STATUSES, `stages` those of all events that have
     some, `traces` pairs of trace and latency.
 
-    `numbers` holds float64, as bytes row by row, or as an array of shape [numeric features, rows
-    with features]; NaN where a value is missing or, counted in `invalid`, no number. `categories`
+    `numbers` hold float64, as bytes row by row, or as an array of shape [numeric features, rows
+    with features], one part after the other; NaN where a value is missing or, counted in `invalid`,
+    no number. `categories`
     has the places of the values of each categorical feature, with the place after `other` where
     there is none.
     """
@@ -63,7 +67,7 @@ class Rows:
     stages: list[dict[str, float]] = field(default_factory=list)
     traces: list[tuple[str, float]] = field(default_factory=list)
     features: int = 0
-    numbers: bytes | Floats = b""
+    numbers: list[bytes | Floats] = field(default_factory=list)
     invalid: Counted | None = None
     categories: list[NDArray[np.intp]] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
@@ -101,7 +105,7 @@ class Rows:
             sum(part.size for part in parts),
             np.sum([part.statuses for part in parts], axis=0),
             features=sum(part.features for part in parts),
-            numbers=_chained_numbers([part for part in parts if part.features]),
+            numbers=list(chain.from_iterable(part.numbers for part in parts)),
             stages=list(chain.from_iterable(part.stages for part in parts)),
         )
         for name in dict.fromkeys(chain.from_iterable(part.fields for part in parts)):
@@ -118,12 +122,17 @@ class Rows:
         rows.categories = [np.concatenate(own) for own in categories]
         return rows
 
-    def table(self) -> Floats:
-        """`numbers` as an array of shape [numeric features, rows with features]."""
-        if not isinstance(self.numbers, bytes):
-            return self.numbers
+    def tables(self) -> Iterator[Floats]:
+        """`numbers` as arrays of shape [numeric features, rows], small parts put together."""
         width = len(self.layout.numbers.names)
-        return np.frombuffer(self.numbers, np.float64).reshape(self.features, width).T
+        for way, parts in groupby(self.numbers, _way):
+            if way == "packed":
+                joined = b"".join(cast("Iterator[bytes]", parts))
+                yield np.frombuffer(joined, np.float64).reshape(-1, width).T
+            elif way == "small":
+                yield np.concatenate(cast("list[Floats]", list(parts)), axis=1)
+            else:
+                yield from cast("Iterator[Floats]", parts)
 
     def predict(self, predictions: Sequence[Any], which: NDArray[np.intp] | None = None) -> None:
         """Note what was predicted: None where nothing was.
@@ -154,7 +163,8 @@ class Rows:
         kind = type(rows[0])
         if not issubclass(kind, Features) or (len(rows) > 1 and len(set(map(type, rows))) > 1):
             if numbers.names:
-                self.numbers, self.invalid = _read_numbers(numbers, rows)
+                packed, self.invalid = _read_numbers(numbers, rows)
+                self.numbers = [packed]
             for name in categories:
                 self.categorize(name, [row.get(name) for row in rows])
             for row in rows:
@@ -164,7 +174,8 @@ class Rows:
             return
         table = list(map(astuple, cast("Sequence[Features]", rows)))
         if numbers.names:
-            self.numbers, self.invalid = _read_table(numbers, kind, table)
+            packed, self.invalid = _read_table(numbers, kind, table)
+            self.numbers = [packed]
         for name in categories:
             self.categorize(name, list(map(itemgetter(kind.places[name]), table)))
         if len(kind.places) > len(layout.features):
@@ -184,11 +195,10 @@ class Rows:
             self.ignored[name] = self.ignored.get(name, 0) + 1
 
 
-def _chained_numbers(parts: Sequence[Rows]) -> bytes | Floats:
-    found = [part.numbers for part in parts]
-    if all(isinstance(own, bytes) for own in found):
-        return b"".join(cast("list[bytes]", found))
-    return np.concatenate([part.table() for part in parts], axis=1)
+def _way(part: bytes | Floats) -> Literal["packed", "small", "large"]:
+    if isinstance(part, bytes):
+        return "packed"
+    return "small" if part.shape[1] < LARGE else "large"
 
 
 def count_statuses(statuses: Sequence[str]) -> Counted:
@@ -226,7 +236,7 @@ def _present(column: Sequence[Any]) -> list[Any]:
 
 
 Read = tuple[bytes, Counted | None]
-"""Rows.numbers and Rows.invalid."""
+"""A part of Rows.numbers, and Rows.invalid."""
 
 
 def _read_table(numbers: Numbers, kind: type[Features], table: Sequence[tuple[Any, ...]]) -> Read:

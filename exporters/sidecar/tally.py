@@ -27,8 +27,12 @@ __all__ = ["READ_AT", "Tally", "note"]
 READ_AT = 50
 """Events whose fields are read together."""
 
-FOLD_AT = 2_000
+FOLD_AT = 8_000
 """Events that are counted together: many at once cost a fraction of one by one."""
+
+FOLD_VALUES = 1 << 20
+"""Numbers that wait to be counted take no more than 8 MB: of a model with many features, fewer
+events are counted together."""
 
 MAX_NAMES = 50
 
@@ -55,6 +59,7 @@ class Tally:
         self._arrived: list[Event] = []
         self._waiting: list[Rows] = []
         self._waits = 0
+        self._fold_at = _fold_at(layout)
 
     @property
     def version(self) -> str:
@@ -119,7 +124,7 @@ class Tally:
             return False
         counts = Counts.zero(layout)
         counts.adopt(self.counts, self.layout, layout)
-        self.layout, self._counts = layout, counts
+        self.layout, self._counts, self._fold_at = layout, counts, _fold_at(layout)
         self.changes += 1
         self.labelled.follow(layout)
         self.exemplars = {}
@@ -134,7 +139,7 @@ class Tally:
         self._arrived += events
         if len(self._arrived) >= READ_AT:
             self._read()
-            if self._waits >= FOLD_AT:
+            if self._waits >= self._fold_at:
                 self._fold()
 
     def count(self, events: Sequence[Event]) -> Counts:
@@ -147,12 +152,12 @@ class Tally:
         self.last_event = time.time()
         self.changes += 1
         self.counted = True
-        if rows.size >= FOLD_AT // 2:
+        if rows.size >= self._fold_at // 2:
             self._note(rows)
             self._counts.add(count_rows(rows))
             return
         self._add(rows)
-        if self._waits >= FOLD_AT:
+        if self._waits >= self._fold_at:
             self._fold()
 
     def _read(self) -> None:
@@ -206,6 +211,10 @@ class Tally:
             return
         rows, self._waiting, self._waits = Rows.chained(self._waiting), [], 0
         self._counts.add(count_rows(rows))
+
+
+def _fold_at(layout: Layout) -> int:
+    return max(1, min(FOLD_AT, FOLD_VALUES // max(1, len(layout.numbers.names))))
 
 
 def note(names: Counter[str], name: str, count: int = 1) -> None:

@@ -111,7 +111,7 @@ def test_columns_count_and_sum_what_each_value_alone_does(found: list[tuple[floa
 
 def counted(columns: NDArray[np.float64]) -> Counts:
     rows = Rows(TWO, columns.shape[1], np.array([columns.shape[1], 0, 0]))
-    rows.features, rows.numbers = columns.shape[1], columns
+    rows.features, rows.numbers = columns.shape[1], [columns]
     return count_rows(rows)
 
 
@@ -131,8 +131,30 @@ def test_events_fold_to_the_same_in_any_layout_of_memory() -> None:
     by_row = Rows.of(MAIL, rows)
     by_column = Rows(MAIL, len(rows), by_row.statuses)
     by_column.features, by_column.categories = len(rows), by_row.categories
-    by_column.numbers = np.asfortranarray(by_row.table())
+    by_column.numbers = [np.asfortranarray(*by_row.tables())]
     left, right = count_rows(by_row), count_rows(by_column)
     assert left.numbers.tolist() == right.numbers.tolist()
-    chained = Rows.chained([by_row, by_column])
-    assert count_rows(chained).numbers.tolist() == (2 * left.numbers).tolist()
+
+
+def test_rows_that_waited_count_what_each_of_them_does() -> None:
+    """Packed ones, small and large tables, one after the other."""
+    made = np.random.default_rng(3)
+    parts, expected = [], Counts.zero(MAIL)
+    for size, packed in (
+        (50, True),
+        (50, True),
+        (10, False),
+        (20, False),
+        (2500, False),
+        (7, True),
+    ):
+        values = made.normal(100, 80, size=size).tolist()
+        rows = Rows.of(MAIL, [Event("mail", features={"length": value}) for value in values])
+        if not packed:
+            [table] = rows.tables()
+            rows.numbers = [np.ascontiguousarray(table)]
+        parts.append(rows)
+        expected.add(count_rows(rows))
+    found = count_rows(Rows.chained(parts))
+    assert found.numbers.tolist() == expected.numbers.tolist()
+    assert np.allclose(found.number_totals, expected.number_totals)
