@@ -8,8 +8,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
+import yaml
+from pydantic import TypeAdapter
 
 from contract.remediation import reaches
+from contract.spec import TrafficAction
+from contract.spec.remediation import Actions
 from responder.notification import Links, Notification
 from responder.own_alert import OwnAlert
 from responder.remediation.audit import Record
@@ -90,10 +94,27 @@ def test_a_notification_survives_its_line() -> None:
 def test_an_action_is_for_alerts_that_are_grave_enough(
     severity: str, least: Any, does: bool
 ) -> None:
-    from contract.spec import TrafficAction
-
     action = TrafficAction.model_validate(
         {"on": "TargetDown", "do": "traffic", "url": "http://a/b", "weight": "0%",
          "severity": least}
     )  # fmt: skip
     assert reaches(severity, action) is does
+
+
+def documented_actions() -> list[Any]:
+    """The actions that docs/remediation.md shows by themselves."""
+    blocks = re.findall(r"```yaml\n(- \{.*?)```", REMEDIATION, re.DOTALL)
+    return [action for block in blocks for action in yaml.load(block, Loader=yaml.BaseLoader)]
+
+
+@pytest.mark.parametrize("shown", documented_actions(), ids=lambda shown: str(shown["do"]))
+def test_every_action_that_is_shown_can_be_written_so(shown: dict[str, Any]) -> None:
+    if "replicas" in shown:
+        shown = {**shown, "replicas": int(shown["replicas"])}
+    [action] = TypeAdapter(Actions).validate_python([shown], context={})
+    assert action.do == shown["do"]
+
+
+def test_every_kind_of_action_is_shown() -> None:
+    kinds = {"webhook", "traffic", "command", "kubernetes", "retrain"}
+    assert {action["do"] for action in documented_actions()} == kinds

@@ -59,7 +59,7 @@ class Teller:
             number += len(some)
             self._send(json.dumps(payload(*some)))
             self.told += [one["fingerprint"] for one in some]
-            time.sleep(made.uniform(0.02, 0.3))
+            time.sleep(made.uniform(0.1, 0.5))
 
     def _send(self, body: str) -> None:
         while True:
@@ -125,7 +125,12 @@ def kill_again_and_again(
         last = CONTEXT.Process(target=main, args=(arguments,))
         last.start()
     told = {name for teller in tellers for name in teller.told}
-    eventually(lambda: {r["fingerprint"] for r in records(audit) if r["step"] in ENDS} >= told)
+    # What the kills left behind is worked off first.
+    eventually(
+        lambda: {one["fingerprint"] for one in records(audit) if one["step"] in ENDS} >= told,
+        seconds=120,
+        says=lambda: f"forgotten: {told - {one['fingerprint'] for one in records(audit)}}",
+    )
     # What is unknown may be repeated where that is safe.
     settled = 0
     while len(records(audit)) > settled:
