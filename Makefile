@@ -20,7 +20,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 ##@ The stack
-.PHONY: up demo down status doctor
+.PHONY: up demo down status doctor report
 up: $(RUN_STAMP) ## Start everything in the foreground; Ctrl-C stops it (DETACH=1: in the background, VERBOSE=1: show all logs)
 	@scripts/system_packages.sh prometheus alertmanager
 	@exec $(RUN) -m stack up $(if $(DETACH),--detach) $(if $(VERBOSE),--verbose)
@@ -36,6 +36,9 @@ status: $(RUN_STAMP) ## Show every process: up or down, address, pid, health
 
 doctor: $(RUN_STAMP) ## Ask the running stack whether all of it works, and say what to do (ARGS="--format json")
 	@exec $(RUN) -m stack doctor $(ARGS)
+
+report: $(RUN_STAMP) ## Tell how promises were kept, how fast models were, what drifted (ARGS="drift --model fraud --from 7d --format html --out drift.html")
+	@exec $(RUN) -m generator report $(or $(ARGS),sla) --models $(MODELS) $(if $(PROMETHEUS_PORT),--address prometheus=127.0.0.1:$(PROMETHEUS_PORT)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE))
 
 ##@ The demo, while the stack runs
 .PHONY: inject-errors inject-latency inject-shift inject-nothing

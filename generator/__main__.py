@@ -1,4 +1,4 @@
-"""python -m generator render | check | doctor | schema | models: what follows from models.yaml."""
+"""python -m generator render | check | doctor | report | schema | models: from models.yaml."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from contract.spec import Spec
 from generator.estimate import estimate, refuse_beyond_limit
 from generator.outputs import PARTS, render, verify
 from generator.registry.command import add_models, run_models
+from generator.report.command import add_report_arguments, report_command
 from generator.schema import render_schema
 from generator.verify import VerificationError
 from generator.write import Change, compare, replace, stage
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "schema": schema_command,
         "doctor": doctor_command,
         "models": run_models,
+        "report": report_command,
     }
     try:
         return commands[options.command](options)
@@ -181,6 +183,7 @@ Nothing is replaced before promtool and amtool have accepted all of it.""",
         "--only", action="append", metavar="CHECK", help="such as edges; may be repeated"
     )
     add_models(commands)
+    add_report_arguments(commands.add_parser("report", help="tell how promises were kept, and why"))
     for command in (write, check, test, doctor):
         add_spec_arguments(command)
     test.add_argument(

@@ -68,12 +68,21 @@ def _docs(spec: Spec, _: Path) -> dict[str, str]:
     return {**render_docs(spec), **render_reference(), **render_runtimes_reference()}
 
 
+def _schemas(_: Spec, __: Path) -> dict[str, str]:
+    from generator.report.figures import render_schema as render_report_schema
+
+    return {
+        "models.schema.json": render_schema(),
+        "docs/report.schema.json": render_report_schema(),
+    }
+
+
 PARTS: Final[Mapping[str, Callable[[Spec, Path], dict[str, str]]]] = {
     "prometheus": _prometheus,
     "alertmanager": _alertmanager,
     "dashboards": _dashboards,
     "docs": _docs,
-    "schema": lambda _, __: {"models.schema.json": render_schema()},
+    "schema": _schemas,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,8 @@ class Span:
     until: str
     start: float
     end: float
+    zone: dt.tzinfo | None = None
+    """In which times are written below a plot; None is this machine's."""
 
     @property
     def seconds(self) -> float:

@@ -22,6 +22,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "exporters.drift": ("contract", "exporters.expose", "exporters.drift"),
     "responder": ("contract", "exporters.expose", "responder"),
     "generator": ("contract", "generator"),
+    "generator.report": ("contract", "generator", "preview"),
     "preview": ("contract.logs", "exporters.expose", "preview"),
     "stack": ("contract", "stack"),
     "gameday": (

@@ -11,7 +11,7 @@ from contract.spec import Spec
 from generator.doctor.ask import Prometheus
 from generator.doctor.finding import Finding, broken, fine, note, warning
 
-__all__ = ["check_cost", "check_retention"]
+__all__ = ["check_cost", "check_retention", "longest"]
 
 _DAY: Final = 86_400
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
@@ -45,9 +45,9 @@ def check_cost(spec: Spec, prometheus: Prometheus) -> Iterator[Finding]:
 
 def check_retention(spec: Spec, prometheus: Prometheus) -> Iterator[Finding]:
     """How far back Prometheus remembers, against the longest window of models.yaml."""
-    kept = str(prometheus.api("status/runtimeinfo").get("storageRetention", ""))
+    kept = prometheus.retention()
     subject = f"Prometheus {prometheus.address}"
-    seconds = _longest(kept)
+    seconds = longest(kept)
     # Windows are those of models.yaml, whatever the time scale of a test.
     window, whose = max(
         (
@@ -77,7 +77,7 @@ def check_retention(spec: Spec, prometheus: Prometheus) -> Iterator[Finding]:
         )
 
 
-def _longest(text: str) -> float | None:
-    """The time in `35d`, `2w or 10GiB`; None without one."""
+def longest(text: str) -> float | None:
+    """The seconds of a retention, `35d` or `2w or 10GiB`; None without a time."""
     parts = re.findall(r"(\d+)(ms|[smhdwy])", text.partition(" or ")[0])
     return sum(int(number) * _UNITS[unit] for number, unit in parts) if parts else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -33,10 +33,10 @@ def put_times(axes: Axes, span: Span, width: float, theme: Theme) -> None:
         form = "%b %d"
     elif span.seconds > 86400:
         form = "%m/%d %H:%M"
-    shift = time.localtime(span.end).tm_gmtoff
+    shift = (_local(span.end, span).utcoffset() or dt.timedelta()).total_seconds()
     first = math.ceil((span.start + shift) / step) * step - shift
     ticks = [first + index * step for index in range(int((span.end - first) / step) + 1)]
-    texts = [time.strftime(form, time.localtime(tick)) for tick in ticks]
+    texts = [_local(tick, span).strftime(form) for tick in ticks]
     # A label that would stick out at either end is left out; its line stays.
     half = [text_width(text, TICK_SIZE) / 2 * span.seconds / width for text in texts]
     reach = 8 * span.seconds / width
@@ -46,6 +46,10 @@ def put_times(axes: Axes, span: Span, width: float, theme: Theme) -> None:
     ]
     axes.set_xticks(ticks, texts)
     axes.grid(visible=True, axis="x", color=theme.grid, linewidth=0.5, zorder=0)
+
+
+def _local(moment: float, span: Span) -> dt.datetime:
+    return dt.datetime.fromtimestamp(moment, span.zone).astimezone(span.zone)
 
 
 def limits(
