@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from contract.problems import ProblemsError
 from contract.quantity import parse_ratio
@@ -19,8 +18,10 @@ from contract.spec import STATES, Model, Spec, Task
 from generator.registry.deploy import deploy, retire
 from generator.registry.entry import Plain
 from generator.registry.file import ModelsFile, RegistryError, opened
+from generator.registry.importing import add_import
 from generator.registry.listing import described, ordered, render_one, render_table
-from generator.registry.register import Data, Outcome, Version, artifact_of, find, newest, register
+from generator.registry.output import add_common, add_writing, finish, to_json
+from generator.registry.register import Data, Version, artifact_of, find, newest, register
 
 __all__ = ["add_models", "run_models"]
 
@@ -52,6 +53,7 @@ def add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_reading(below)
     _add_register(below)
     _add_states(below)
+    add_import(below)
 
 
 def run_models(options: argparse.Namespace) -> int:
@@ -93,18 +95,7 @@ def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     last.add_argument("--state", choices=STATES[::-1], help="the newest in this state")
     last.set_defaults(run=_latest)
     for command in (every, one, last):
-        _add_common(command)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models",
-        type=Path,
-        default=Path("models.yaml"),
-        metavar="FILE",
-        help="default: %(default)s",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+        add_common(command)
 
 
 def _read(options: argparse.Namespace) -> ModelsFile:
@@ -120,7 +111,7 @@ def _list(options: argparse.Namespace) -> str:
         _known(file, options.name)
         models = [model for model in models if model.name == options.name]
     if options.json:
-        return _json([described(file.spec, model, now) for model in models])
+        return to_json([described(file.spec, model, now) for model in models])
     return render_table(file.spec, models, now)
 
 
@@ -132,7 +123,7 @@ def _show(options: argparse.Namespace) -> str:
     else:
         model = find(file, options.name, options.version)
     if options.json:
-        return _json(described(file.spec, model, now))
+        return to_json(described(file.spec, model, now))
     return render_one(file.spec, model, now)
 
 
@@ -145,7 +136,7 @@ def _latest(options: argparse.Namespace) -> str:
     if not models:
         raise RegistryError(f"{options.models}: no version of {options.name} is {options.state}")
     version = newest(models).version
-    return _json({"name": options.name, "version": version}) if options.json else version
+    return to_json({"name": options.name, "version": version}) if options.json else version
 
 
 def _known(file: ModelsFile, name: str) -> list[Model]:
@@ -155,42 +146,7 @@ def _known(file: ModelsFile, name: str) -> list[Model]:
     return models
 
 
-def _json(data: object) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False)
-
-
 # Writing
-
-
-def add_writing(parser: argparse.ArgumentParser) -> None:
-    """What every command has that changes models.yaml."""
-    _add_common(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the change as a unified diff; write nothing"
-    )
-
-
-def finish(options: argparse.Namespace, outcome: Outcome, **more: Any) -> str:
-    """Write the change, unless it is a dry run, and say so."""
-    change = outcome.change
-    if not options.dry_run:
-        change.write()
-    if options.json:
-        return _json(
-            {
-                "command": options.models_command,
-                "file": str(options.models),
-                **more,
-                "changed": bool(change.diff),
-                "written": bool(change.diff) and not options.dry_run,
-                "said": outcome.said,
-                "notes": list(outcome.notes),
-                "diff": change.diff,
-            }
-        )
-    if options.dry_run:
-        return change.diff.removesuffix("\n") or f"{outcome.said}: nothing would change"
-    return "\n".join([outcome.said, *(f"  {note}" for note in outcome.notes)])
 
 
 def _add_register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -206,7 +162,7 @@ def _add_register(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     add = parser.add_argument
     add("name", metavar="NAME")
     add("--version", required=True, metavar="V")
-    add("--task", choices=Task.__args__, help="what it predicts; needed for a new model")  # type: ignore[attr-defined]
+    add("--task", choices=get_args(Task), help="what it predicts; needed for a new model")
     add("--framework", metavar="TEXT", help="what it was made with: scikit-learn, onnx")
     add("--team", metavar="TEAM", help="who owns it, one of teams:")
     add("--artifact", type=Path, metavar="FILE", help="its file, whose SHA-256 is stored")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from contract.spec import State
 from generator.registry.entry import change_entry
 from generator.registry.file import Key, ModelsFile, RegistryError, changed
 from generator.registry.register import Outcome, find
+from generator.registry.tree import Edit
 
-__all__ = ["deploy", "moment", "retire", "set_states"]
+__all__ = ["deploy", "moment", "retire", "set_states", "state_edits"]
 
 
 def moment(at: dt.datetime) -> str:
@@ -61,12 +63,20 @@ def set_states(
     said: str,
     notes: tuple[str, ...] = (),
 ) -> Outcome:
-    """Change the states of some versions; what becomes live remembers when."""
+    """Change the states of some versions."""
+    edits = state_edits(file, states, at)
+    return Outcome(changed(file, edits, touches=states.keys()), said, notes)
+
+
+def state_edits(
+    file: ModelsFile, states: Mapping[Key, State], at: dt.datetime | None
+) -> list[Edit]:
+    """The edits that give versions other states; what becomes live remembers when."""
     items = file.items()
-    edits = []
+    edits: list[Edit] = []
     for key, state in states.items():
         fields: dict[str, str | None] = {"state": state}
         if state == "live" and at is not None:
             fields["deployed_at"] = moment(at)
         edits += change_entry(file.text, items[key], fields)
-    return Outcome(changed(file, edits, touches=states.keys()), said, notes)
+    return edits

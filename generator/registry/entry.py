@@ -112,11 +112,17 @@ def add_entry(
 
 
 def _flow(fields: Fields) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items() if value) + "}"
+    return "{" + ", ".join(_ordered(fields)) + "}"
+
+
+def _ordered(fields: Fields) -> list[str]:
+    """The keys that have a value, each with it."""
+    given = {key: value for key, value in fields.items() if value}
+    return [f"{key}: {given[key]}" for key in sorted(given, key=ORDER.index)]
 
 
 def _block(fields: Fields, column: int, end: str) -> str:
-    lines = [f"{key}: {value}" for key, value in fields.items() if value]
+    lines = _ordered(fields)
     indents = [" " * column + "- ", *[" " * (column + 2)] * len(lines)]
     return end.join(indent + line for indent, line in zip(indents, lines, strict=False))
 

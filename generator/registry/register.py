@@ -22,7 +22,17 @@ from generator.registry.entry import add_entry, quoted, written
 from generator.registry.file import Change, Key, ModelsFile, RegistryError, changed
 from generator.registry.tree import Edit, Node, remove, set_value
 
-__all__ = ["Outcome", "Version", "artifact_of", "find", "newest", "register", "sha256_of"]
+__all__ = [
+    "Outcome",
+    "Version",
+    "artifact_of",
+    "entry_edit",
+    "find",
+    "newest",
+    "register",
+    "sha256_of",
+    "shown_path",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +134,15 @@ def newest(models: Collection[Model]) -> Model:
 
 def artifact_of(file: ModelsFile, path: Path, told: str | None = None) -> dict[str, str]:
     """The artifact of a file here: its path as models.yaml has it (or as it is told), its hash."""
+    return {"path": told or shown_path(file, path), "sha256": sha256_of(path)}
+
+
+def shown_path(file: ModelsFile, path: Path) -> str:
+    """A path as models.yaml has it: from its folder on, where it lies below that."""
     root = file.root.resolve()
     absolute = Path(os.path.abspath(path))  # noqa: PTH100  # a symlink stays what it is
     inside = absolute.is_relative_to(root)
-    shown = absolute.relative_to(root).as_posix() if inside else absolute.as_posix()
-    return {"path": told or shown, "sha256": sha256_of(path)}
+    return absolute.relative_to(root).as_posix() if inside else absolute.as_posix()
 
 
 def sha256_of(path: Path) -> str:
@@ -203,17 +217,7 @@ def _base(file: ModelsFile, name: str, like: str | None) -> Model | None:
 
 
 def _add(file: ModelsFile, new: Version, base: Model | None) -> Change:
-    items = file.items()
-    of_name = [node for (name, _), node in items.items() if name == new.name]
-    like = items[base.key] if base else None
-    edit = add_entry(
-        file.text,
-        file.versions(),
-        new.fields(),
-        behind=of_name[-1] if of_name else None,
-        like=like,
-        more=_served_as(file.text, like, base, new) if like and base else (),
-    )
+    edit = entry_edit(file, new, base.key if base else None)
     try:
         return changed(file, [edit], touches=[new.key])
     except ProblemsError as error:
@@ -231,15 +235,30 @@ def _with_option(problem: Problem) -> Problem:
     return problem
 
 
-def _served_as(text: str, like: Node, base: Model, new: Version) -> list[Edit]:
+def entry_edit(file: ModelsFile, new: Version, base: Key | None) -> Edit:
+    """The edit that adds a version, like another one, to a file that need not be read again."""
+    items = file.items()
+    of_name = [node for (name, _), node in items.items() if name == new.name]
+    return add_entry(
+        file.text,
+        file.versions(),
+        new.fields(),
+        behind=of_name[-1] if of_name else None,
+        like=items[base] if base else None,
+        more=_served_as(file.text, items[base], base, new) if base else (),
+    )
+
+
+def _served_as(text: str, like: Node, base: Key, new: Version) -> list[Edit]:
     """What the server calls the new version, where models.yaml says what it calls the old one."""
     serving = like.get("serving")
     told = new.serving_version
     if serving is None or serving.kind != "mapping":
         if told:
-            raise RegistryError(f"{base.name} {base.version} has no serving: of its own")
+            raise RegistryError(f"{' '.join(base)} has no serving: of its own")
         return []
-    if told is None and base.serving.version == base.version:
+    former = serving.get("version")
+    if told is None and former is not None and former.value == base[1]:
         told = new.version
     if told is not None:
         return set_value(text, serving, "version", quoted(told))

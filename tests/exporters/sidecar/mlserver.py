@@ -1,26 +1,21 @@
-"""A real MLServer, from PyPI, in an environment of its own that is made once and kept."""
+"""A real MLServer, from PyPI."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import ROOT, Running, free_port, running
+from tests.environments import installed
+from tests.processes import Running, free_port, running
 
-__all__ = ["installed", "serving_iris"]
+__all__ = ["serving_iris"]
 
 REQUIREMENTS = Path(__file__).parent / "mlserver-requirements.txt"
 """mlserver and mlserver-sklearn, resolved with `uv pip compile --universal --generate-hashes`."""
-
-CACHE = ROOT / ".cache/mlserver"
 
 TRAIN = """\
 import sys
@@ -32,32 +27,10 @@ joblib.dump(LogisticRegression(max_iter=500).fit(rows, classes), sys.argv[1])
 """
 
 
-def installed() -> Path:
-    """The folder of MLServer's programs; installs it at first, which takes a minute or two."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = CACHE / "installed"
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            stamp.unlink(missing_ok=True)
-            venv.create(CACHE / "venv", with_pip=True, clear=True)
-            pip: list[str | Path] = [CACHE / "venv/bin/python", "-m", "pip", "install", "--quiet"]
-            options: list[str | Path] = [
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "-r",
-                REQUIREMENTS,
-            ]
-            subprocess.run([*pip, *options], check=True)
-            stamp.write_text(wanted)
-    return CACHE / "venv/bin"
-
-
 @contextmanager
 def serving_iris(folder: Path) -> Iterator[tuple[str, Running]]:
     """MLServer with a classifier of irises; its address."""
-    programs = installed()
+    programs = installed("mlserver", REQUIREMENTS)
     model = folder / "iris"
     model.mkdir()
     subprocess.run([programs / "python", "-c", TRAIN, model / "model.joblib"], check=True)
