@@ -28,12 +28,13 @@ class MissingPyarrowError(RuntimeError):
 
 
 class _Array:
-    """A column of a table of Arrow."""
+    """A column of a table of Arrow; a `plain` one holds float64 and nothing else."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("_array", "_plain")
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, *, plain: bool) -> None:
         self._array = array
+        self._plain = plain
 
     def __len__(self) -> int:
         return len(self._array)
@@ -49,12 +50,12 @@ class _Array:
         return found.dictionary.to_pylist(), places.to_numpy().astype(np.intp)
 
     def numbers(self) -> NDArray[np.float64] | None:
+        if self._plain:
+            found: NDArray[np.float64] = self._array.to_numpy()
+            return found
         import pyarrow as pa
 
         kind = self._array.type
-        if pa.types.is_float64(kind) and not self._array.null_count:
-            found: NDArray[np.float64] = self._array.to_numpy()
-            return found
         if pa.types.is_null(kind):
             return np.full(len(self._array), np.nan)
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
@@ -81,6 +82,11 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
         found = found.combine_chunks()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BodyError(f"is no Arrow stream: {str(error)[:200]}") from None
+    number = pa.float64()
+
+    def column(array: Any) -> Column:
+        return _Array(array, plain=array.type == number and not array.null_count)
+
     columns: dict[str, Column] = {}
     nested: dict[str, dict[str, Column]] = {}
     for name, own in zip(found.column_names, found.columns, strict=True):
@@ -91,12 +97,12 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
         if name in _NESTED and pa.types.is_struct(array.type):
             parts = array.flatten()  # and not field(), which forgets where the struct is null
             nested.setdefault(name, {}).update(
-                (field.name, _Array(part)) for field, part in zip(array.type, parts, strict=True)
+                (field.name, column(part)) for field, part in zip(array.type, parts, strict=True)
             )
         elif dot and outer in _NESTED:
-            nested.setdefault(outer, {})[inner] = _Array(array)
+            nested.setdefault(outer, {})[inner] = column(array)
         else:
-            columns[name] = _Array(array)
+            columns[name] = column(array)
     metadata = found.schema.metadata or {}
     name, version = metadata.get(b"model_name"), metadata.get(b"model_version")
     if name is None:
