@@ -150,7 +150,8 @@ def _read_labels(db: sqlite3.Connection, model: str) -> dict[int, tuple[Answer, 
         entries = np.frombuffer(blob, ENTRY)
         keys, times = entries["key"].tolist(), entries["time"].tolist()
         for key, moment, actual in zip(keys, times, decode_actuals(body), strict=True):
-            labels.setdefault(key, (actual, moment))
+            if key:  # one without an id is of no prediction here, and predictions may have none
+                labels.setdefault(key, (actual, moment))
     return labels
 
 

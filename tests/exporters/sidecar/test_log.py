@@ -30,9 +30,10 @@ from exporters.sidecar.log.batch import (
     make_keys,
 )
 from exporters.sidecar.log.commits import Commits
+from exporters.sidecar.log.export import Period, read_sqlite
 from exporters.sidecar.log.index import Index
 from exporters.sidecar.log.rows import decode_events, encode
-from exporters.sidecar.log.sqlite import SqliteLog
+from exporters.sidecar.log.sqlite import FILE, SqliteLog
 from exporters.sidecar.log.work import Part, Work
 from tests.exporters.sidecar.serving import classifier_profile, write_spec
 
@@ -257,3 +258,16 @@ def test_predictions_that_are_left_out_count_and_are_not_kept(tmp_path: Path) ->
     running.submit(Work((), [(0, own)]))
     assert intake.tallies[0].counts.labels[MATCHED] == matched + 100
     running._store.close()
+
+
+def test_a_label_that_brings_its_prediction_is_not_exported_with_those_without_id(
+    tmp_path: Path,
+) -> None:
+    running = commits(tmp_path, Intake([layout(tmp_path)]))
+    events = [Event("mail"), Event("mail", prediction_id="a"), Event("mail", actual="ham")]
+    alone = Label("mail", "spam", prediction="ham")
+    found = Label("mail", "spam", prediction_id="a")
+    running.submit(Work([Part(0, events)], [(0, [alone, found])]))
+    running._store.close()
+    exported = [own for part in read_sqlite(tmp_path / FILE, "mail", Period())() for own in part]
+    assert [own.label for own in exported] == [None, "spam", "ham"]
