@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import uvicorn
 
 from examples.demo.data import DATASETS, read_dataset
 from examples.demo.model import Model
-from examples.demo.server import build_app, read_or_train
+from examples.demo.server import Canary, build_app, read_or_train
 from exporters.sidecar.client import Monitor
 from tests.exporters.sidecar.recorder import Recorder, recording
 
@@ -42,9 +42,15 @@ def server(models: dict[str, Model], monitor: Monitor) -> Iterator[str]:
 
 
 @contextmanager
-def serving(models: dict[str, Model], monitor: Monitor, listener: socket.socket) -> Iterator[None]:
+def serving(
+    models: dict[str, Model],
+    monitor: Monitor,
+    listener: socket.socket,
+    canaries: Sequence[Canary] = (),
+) -> Iterator[None]:
     """The model server in a thread of this process, on a real port."""
-    config = uvicorn.Config(build_app(models, monitor), log_config=None, log_level="warning")
+    app = build_app(models, monitor, canaries)
+    config = uvicorn.Config(app, log_config=None, log_level="warning")
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()

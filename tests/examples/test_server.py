@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import argparse
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,10 @@ import pytest
 from examples.demo import inject
 from examples.demo.data import DATASETS, Value, read_dataset
 from examples.demo.faults import LONGEST, Change, Faults, Missing, Shift, Switches, Unseen
+from examples.demo.model import Model
+from examples.demo.server import Canary
 from exporters.sidecar.client import Monitor
+from tests.examples.conftest import serving
 from tests.exporters.sidecar.recorder import PATIENCE, Recorder
 
 
@@ -261,3 +266,27 @@ def test_the_command_refuses_a_broken_artifact(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 2
         assert "diabetes-1.0.0.json" in errors
+
+
+def test_a_canary_gets_its_share_and_has_faults_of_its_own(
+    models: dict[str, Model], monitor: Monitor, sidecar: Recorder
+) -> None:
+    canary = Canary.parse("diabetes@1.1.0=50%")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        serving(models, monitor, listener, [canary]),
+    ):
+        server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        broken = {"model": "diabetes@1.1.0", "error_ratio": 1.0}
+        assert httpx.post(f"{server}/faults", json=broken, trust_env=False).status_code == 200
+        answers = [predict(server, "diabetes") for _ in range(60)]
+    assert monitor.flush(PATIENCE)
+    told = {(event["model_version"], event.get("status")) for event in sidecar.predictions}
+    assert told == {("1.0.0", None), ("1.1.0", "error")}
+    assert {own.json()["model_version"] for own in answers if own.is_success} == {"1.0.0"}
+
+
+@pytest.mark.parametrize("text", ["diabetes", "diabetes@1.1.0", "diabetes@1.1.0=0%", "a@b=2"])
+def test_what_is_no_canary_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not of the form"):
+        Canary.parse(text)
