@@ -112,7 +112,7 @@ def kill_again_and_again(
     receiver.answer = lambda _: (200, made.uniform(0, 0.02))
     with telling(port, receiver) as tellers:
         for _ in range(KILLS):
-            process = CONTEXT.Process(target=main, args=(arguments,))
+            process = CONTEXT.Process(target=main, args=(arguments,), daemon=True)
             process.start()
             if made.random() < 0.8:
                 before = len(receiver.received)
@@ -122,7 +122,7 @@ def kill_again_and_again(
             os.kill(process.pid, signal.SIGKILL)
             process.join(10)
             assert process.exitcode == -signal.SIGKILL
-        last = CONTEXT.Process(target=main, args=(arguments,))
+        last = CONTEXT.Process(target=main, args=(arguments,), daemon=True)
         last.start()
     told = {name for teller in tellers for name in teller.told}
     # What the kills left behind is worked off first.
