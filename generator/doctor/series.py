@@ -15,7 +15,7 @@ from contract.spec import Model, Spec
 from generator.doctor.ask import Prometheus
 from generator.doctor.finding import Finding, Level, fine, note
 from generator.outputs import render
-from generator.queries import recorded
+from generator.queries import recorded, recorded_versions
 from generator.queries.alerting import MODEL_EXPRESSIONS, Promise
 from generator.queries.runtimes import ADAPTERS
 from generator.queries.runtimes.rules import filled
@@ -29,7 +29,15 @@ _TRAFFIC: Final = frozenset(
     rule.name for rule in recorded.RECORDED if rule.group == recorded.REQUESTS.group
 )
 _RULES: Final = {rule.name: rule for rule in RULES}
-_CONDITIONAL: Final = frozenset({recorded.DRIFT_DETECTED.name})
+_CONDITIONAL: Final = frozenset(
+    rule.name
+    for rule in (
+        recorded.DRIFT_DETECTED,
+        recorded_versions.UNREGISTERED,
+        recorded_versions.WAITED,
+        recorded_versions.WORSE,
+    )
+)
 """Series that are there only while something is wrong."""
 
 _EXPORTERS: Final = {
