@@ -112,7 +112,7 @@ class _Sidecar:
             _models(follower.newest.layouts),
             intake.processes.artifacts,
         )
-        self.web = Web(intake, self._guard)
+        self.web = Web(intake, self._guard, upstreams.status)
 
     def application(self) -> ASGIApp:
         """The web application, whose lifespan runs everything else."""

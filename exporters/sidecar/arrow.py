@@ -7,7 +7,7 @@ columns `features.NAME`. The schema's metadata says `model_name` and, where need
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,30 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
             "or send JSON"
         ) from None
     try:
-        found = pa.ipc.open_stream(body).read_all()
-        found.validate(full=True)
-        found = found.combine_chunks()
+        found = _read(body)
+    except BodyError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
+        # Not every name and text of a stream that can be read is Unicode.
         raise BodyError(f"is no Arrow stream: {str(error)[:200]}") from None
+    return make_table(found.name, found.version, found.columns, found.nested, limits)
+
+
+class _Read(NamedTuple):
+    """What a stream holds: whose events, and their columns."""
+
+    name: str
+    version: str | None
+    columns: dict[str, Column]
+    nested: dict[str, dict[str, Column]]
+
+
+def _read(body: bytes) -> _Read:
+    import pyarrow as pa
+
+    found = pa.ipc.open_stream(body).read_all()
+    found.validate(full=True)
+    found = found.combine_chunks()
     number = pa.float64()
 
     def column(array: Any) -> Column:
@@ -104,7 +123,7 @@ def read_arrow_table(body: bytes, limits: Limits) -> Table:
         else:
             columns[name] = column(array)
     metadata = found.schema.metadata or {}
-    name, version = metadata.get(b"model_name"), metadata.get(b"model_version")
-    if name is None:
+    model, version = metadata.get(b"model_name"), metadata.get(b"model_version")
+    if model is None:
         raise BodyError("has no model_name in the metadata of its schema")
-    return make_table(name.decode(), version.decode() if version else None, columns, nested, limits)
+    return _Read(model.decode(), version.decode() if version else None, columns, nested)

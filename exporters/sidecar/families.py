@@ -31,8 +31,6 @@ class Exposition:
             series(catalog.SIDECAR_EVENTS, result=result) for result in ("accepted", "rejected")
         ]
         self._rejected = [series(catalog.SIDECAR_REJECTED, reason=reason) for reason in REASONS]
-        for tally in intake.exposed:  # rather than in the first scrape
-            self._prepare(tally.layout)
 
     async def collect(self) -> list[Family]:
         """Everything counted up to now. Events are taken in between two models."""

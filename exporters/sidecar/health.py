@@ -88,7 +88,7 @@ class Health:
             )
 
     def status(self) -> dict[tuple[str, str], dict[str, object]]:
-        """The same for people, by model name and version."""
+        """The same for /v1/status, by model name and version; `ready` is None before a probe."""
         return {
             probed.model.key: {
                 "upstream": probed.model.serving.upstream,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from exporters.sidecar.counts import RESULTS
@@ -14,15 +15,25 @@ from exporters.sidecar.log.commits import Commits
 from exporters.sidecar.process import Processes
 from exporters.sidecar.tally import Tally
 
-__all__ = ["prefers_html", "read_status", "render_html"]
+__all__ = ["Upstreams", "prefers_html", "read_status", "render_html"]
 
 
-def read_status(intake: Intake) -> dict[str, Any]:
+Upstreams = Mapping[tuple[str, str], Mapping[str, object]]
+"""What probes found, by model name and version; see health."""
+
+
+def read_status(intake: Intake, upstreams: Upstreams = MappingProxyType({})) -> dict[str, Any]:
     """The status as JSON data."""
     return {
         "events": {"accepted": intake.accepted, "rejected": sum(intake.rejected.values())},
         "rejected": dict(intake.rejected),
-        "models": [_read_model(tally, intake.processes) for tally in intake.tallies],
+        "models": [
+            {
+                **_read_model(tally, intake.processes),
+                "upstream": upstreams.get(tally.layout.model.key),
+            }
+            for tally in intake.tallies
+        ],
         "log": _read_log(intake.commits),
         "unregistered_versions": [
             {
@@ -117,6 +128,7 @@ def render_html(status: dict[str, Any]) -> str:
             _pairs(model["events"]),
             _pairs(model["labels"]),
             model["last_event"] or "none yet",
+            _health(model["upstream"]),
             _pairs(model["ignored_features"]) or "none",
             "; ".join(model["notes"]),
         )
@@ -141,7 +153,11 @@ def render_html(status: dict[str, Any]) -> str:
             f"<style>{_STYLE}</style><h1>Sidecar</h1>",
             _summary(status),
             _table(
-                ("model", "events", "labels", "last event", "ignored features", "notes"), models
+                (
+                    *("model", "events", "labels", "last event", "upstream"),
+                    *("ignored features", "notes"),
+                ),
+                models,
             ),
             "<h2>Versions that models.yaml does not have</h2>",
             _table(("model", "version", "events refused", "last event"), unregistered),
@@ -162,11 +178,24 @@ def _summary(status: dict[str, Any]) -> str:
     )
 
 
+def _health(upstream: Mapping[str, Any] | None) -> str:
+    if upstream is None:
+        return "none"
+    if upstream["ready"] is None:
+        return f"{upstream['upstream']}: not probed yet"
+    if upstream["ready"]:
+        return f"{upstream['upstream']} is ready"
+    return f"{upstream['upstream']} is not ready: {upstream['why']}"
+
+
 def _pairs(numbers: dict[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "<p>None.</p>"
     head = "".join(f"<th>{_text(name)}</th>" for name in heads)
     lines = ("".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows)
     return f"<table><tr>{head}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

@@ -28,7 +28,7 @@ from exporters.sidecar.intake import Intake, Outcome
 from exporters.sidecar.log.batch import LogError
 from exporters.sidecar.process import read_report
 from exporters.sidecar.shape import Shape
-from exporters.sidecar.status import prefers_html, read_status, render_html
+from exporters.sidecar.status import Upstreams, prefers_html, read_status, render_html
 from exporters.sidecar.wire import Answer, Direct, Headers
 
 __all__ = ["MAX_BODY", "MAX_ERRORS", "Web", "refuse_writing"]
@@ -55,8 +55,15 @@ Take = Callable[[Decoded[T], str], Outcome]
 class Web:
     """The ways in and out over HTTP of one sidecar."""
 
-    def __init__(self, intake: Intake, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        guard: Guard | None = None,
+        upstreams: Callable[[], Upstreams] = dict,
+    ) -> None:
+        """`upstreams` gives the health of models' upstreams for /v1/status."""
         self._intake = intake
+        self._upstreams = upstreams
         self._guard = guard or Guard("")
         limits = intake.limits
         self._events = _Predictions("/v1/predictions", intake, Event, limits)
@@ -113,7 +120,7 @@ class Web:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     async def _status(self, request: Request) -> Response:
-        found = read_status(self._intake)
+        found = read_status(self._intake, self._upstreams())
         headers = {"Vary": "Accept"}
         if prefers_html(request.headers.get("accept", "")):
             return HTMLResponse(render_html(found), headers=headers)
@@ -144,6 +151,8 @@ class _Post(Generic[T]):
         """What is said to a body with this Content-Type."""
         kind = kind.partition(";")[0].strip().lower()
         try:
+            if not body:
+                raise BodyError("is empty; it should be JSON")
             decoded = self._read(body, kind)
         except BodyError as error:
             return self._refuse(error)

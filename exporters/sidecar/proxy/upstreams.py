@@ -51,6 +51,10 @@ class Upstreams:
         """The routes of the sidecar's own address."""
         return [cloudevents.route(self._events, self._intake)]
 
+    def status(self) -> dict[tuple[str, str], dict[str, object]]:
+        """The health of each upstream, by model name and version."""
+        return self._health.status()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Forward, probe and join for the length of the block."""

@@ -150,8 +150,7 @@ class Sidecar:
         changed: dict[str, float] = {}
         yield changed
         after = self.samples()
-        # Sums, and counts with them, are left out as soon as they are negative.
-        appeared = {line for line in before.keys() ^ after.keys() if not SUM.match(line)}
+        appeared = {line for line in before.keys() ^ after.keys() if not COMES_AND_GOES.match(line)}
         assert not appeared, "every series exists from the start"
         for line, value in after.items():
             name = short(line)
@@ -159,7 +158,10 @@ class Sidecar:
                 changed[name] = round(value - before.get(line, 0), 9)
 
 
-SUM = re.compile(r"\w+_(sum|count)\{")
+COMES_AND_GOES = re.compile(r"\w+_(sum|count)\{|ml_unregistered_version_")
+"""Sums, and counts with them, are left out as soon as they are negative; nobody knows the versions
+that nobody registered."""
+
 _MODEL = re.compile(r'model_name="[^"]*",model_version="[^"]*",?')
 
 

@@ -263,6 +263,18 @@ BAD_STREAMS = {
     "no Arrow": (b"abc", "is no Arrow stream"),
     "half of it": (stream(pa.table({"prediction": ["a"] * 9}))[:400], "is no Arrow stream"),
     "no model": (stream(pa.table({"prediction": ["a"]}), None), "no model_name in the metadata"),
+    "a model's name that is no text": (
+        stream(pa.table({"prediction": ["a"]})).replace(b"mail", b"\x90ail"),
+        "is no Arrow stream: 'utf-8' codec",
+    ),
+    "a column's name that is no text": (
+        stream(pa.table({"prediction": ["a"]})).replace(b"prediction", b"\x90rediction"),
+        "is no Arrow stream: 'utf-8' codec",
+    ),
+    "a text that is no text": (
+        stream(pa.table({"prediction": ["abcdef"]})).replace(b"abcdef", b"abc\x90ef"),
+        "is no Arrow stream: ",
+    ),
     "no rows": (stream(pa.table({"prediction": pa.array([], pa.string())})), "holds no event"),
 }
 

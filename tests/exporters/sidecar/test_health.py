@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import socket
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def test_an_upstream_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
     with running_sidecar(spec(tmp_path, free_port())) as sidecar:
         samples = becomes(sidecar, 0)
         assert samples[FAILURES] == samples[PROBES] > 0
+        found = {model["model_name"]: model["upstream"] for model in sidecar.status()["models"]}
+        page = sidecar.client.get(f"{sidecar.url}/v1/status", headers={"Accept": "text/html"}).text
+    assert found["elsewhere"] is None
+    assert (found["plain"]["ready"], found["plain"]["path"]) == (False, None)
+    assert "is not ready: " + html.escape(found["plain"]["why"]) in page
 
 
 def test_an_upstream_that_never_answers_is_not_ready(tmp_path: Path) -> None:

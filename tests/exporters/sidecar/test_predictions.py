@@ -356,7 +356,7 @@ UNREADABLE: dict[str, tuple[bytes | str, str]] = {
     "text": ("hello", "the body is not JSON: "),
     "half an object": ('{"model_name": "mail"', "the body is not JSON: "),
     "half a list": ('[{"model_name": 5}, {', "the body is not JSON: "),
-    "nothing": ("", "the body is not JSON: "),
+    "nothing": ("", "the body is empty"),
     "an empty list": ("[]", "the body holds no event"),
     "half a surrogate pair": ('{"model_name": "\\ud800"}', "the body is not JSON: "),
     "no UTF-8": (b'{"model_name": "\xff"}', "the body is not JSON: "),
@@ -429,18 +429,19 @@ def test_a_line_that_is_no_json_is_refused_alone(sidecar: Sidecar, line: str, me
 
 
 UNKNOWN = {
-    "a model": ({"model_name": "nobody"}, "model_name", "no model is called "),
+    "a model": ({"model_name": "nobody"}, "model_name", "no model is called ", {}),
     "a version": (
         {"model_name": "mail", "model_version": "9"},
         "model_version",
         'no version "9" of mail; known: 1, 2',
+        {'ml_unregistered_version_events_total{unregistered_version="9"}': 1},
     ),
 }
 
 
-@pytest.mark.parametrize(("event", "field", "message"), UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.parametrize(("event", "field", "message", "more"), UNKNOWN.values(), ids=UNKNOWN)
 def test_an_unknown_one_is_not_found(
-    sidecar: Sidecar, event: dict[str, Any], field: str, message: str
+    sidecar: Sidecar, event: dict[str, Any], field: str, message: str, more: dict[str, float]
 ) -> None:
     with sidecar.changes() as changed:
         response = sidecar.predict(event)
@@ -448,7 +449,7 @@ def test_an_unknown_one_is_not_found(
     assert response.status_code == 404
     assert error["field"] == field
     assert error["message"].startswith(message)
-    assert changed == {REJECTED: 1, 'ml_sidecar_rejected_total{reason="model"}': 1}
+    assert changed == {REJECTED: 1, 'ml_sidecar_rejected_total{reason="model"}': 1, **more}
 
 
 def test_an_answer_names_a_hundred_errors_and_counts_all(sidecar: Sidecar) -> None:
