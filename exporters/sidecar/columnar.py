@@ -314,7 +314,9 @@ def _as_batch(table: Table, layout: Layout, limits: Limits) -> Batch | None:
         return None
     if "trace_id" in known and "latency_seconds" in known:
         batch.rows.trace(known["trace_id"].values(), known["latency_seconds"].values())
-    batch.ignored = Counter(dict.fromkeys(table.columns.keys() - PLACES.keys(), table.size))
+    for name in table.columns.keys() - PLACES.keys():
+        if present := table.size - table.columns[name].values().count(None):
+            batch.ignored[name] = present
     return batch
 
 

@@ -112,6 +112,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 @given(documents())
 @example({"model_name": "mail", "columns": {"features": {"length": [1, None, True, "x"]}}})
 @example({"model_name": "plain", "columns": {"prediction": [1, 2.5], "confidence": [1, 0]}})
+@example({"model_name": "mail", "columns": {"confidence": [1, 0], "unknown": [1, None]}})
 def test_columns_count_what_rows_count(document: dict[str, Any]) -> None:
     assert_same(document)
 
