@@ -133,6 +133,8 @@ def _no_traffic(model: Model, there: set[str], *, busy: bool) -> _Cause:
         return _Cause("broken", "requests are counted, but this is not", advice)
     if recorded.REQUESTS.name in there:
         return _Cause("note", "not before there are requests")
+    if model.state != "live":
+        return _Cause("note", f"it is {model.state}, and nothing counts its requests yet")
     if model.serving.runtime == SIDECAR:
         advice = "send its events to the sidecar, or put the sidecar's proxy before it"
     else:

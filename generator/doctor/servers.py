@@ -114,7 +114,8 @@ def _serves(
         advice = f"it serves {shown}: set serving.model (and serving.version) to what it calls it"
     else:
         advice = "it has said nothing of any model yet; some do only after the first request"
-    level = note if served is not None and not served else broken
+    early = model.state != "live" or (served is not None and not served)
+    level = note if early else broken
     yield level("runtimes", who, f"{target} says nothing of a model {called}", advice)
 
 

@@ -183,6 +183,14 @@ CHANGED: Final = {
     "a name that the server does not know": (
         "name: iris", "name: rose", "broken", "runtimes", "says nothing of a model rose",
     ),
+    "a version that its server does not have yet, and need not": (
+        "name: iris,", "name: rose, state: registered,",
+        "note", "runtimes", "says nothing of a model rose",
+    ),
+    "a version that nothing is asked of yet, and need not": (
+        "name: churn,", "name: spare, state: registered,",
+        "note", "series", "it is registered, and nothing counts its requests yet",
+    ),
     "a target that is not scraped": (
         "triton, targets: [", 'triton, targets: ["127.0.0.1:1", ',
         "broken", "targets", "does not scrape 127.0.0.1:1",
