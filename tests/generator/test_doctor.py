@@ -39,6 +39,9 @@ models:
         running: 'scorer_backlog{{$model}} * on () scorer_backlog{{$model}}'}}}}}}
 """
 
+SCALE: Final = 4
+"""By how much time is compressed: promises are looked up every two minutes."""
+
 AHEAD: Final = """\
 # TYPE process_start_time_seconds gauge
 process_start_time_seconds 9e9
@@ -59,7 +62,7 @@ class Sick:
         assert old in self.models
         file = self.folder / "asked.yaml"
         file.write_text(self.models.replace(old, new, 1) if old else self.models)
-        return diagnose(read_spec(file), self.folder, only=only)
+        return diagnose(read_spec(file, time_scale=SCALE), self.folder, only=only)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,8 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sick]:
         text = MODELS.format(**at)
         models = folder / "models.yaml"
         models.write_text(text)
-        files = render(read_spec(models), ("prometheus", "alertmanager"), out=folder)
+        spec = read_spec(models, time_scale=SCALE)
+        files = render(spec, ("prometheus", "alertmanager"), out=folder)
         for path, rendered in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(rendered)
@@ -88,15 +92,11 @@ def _processes(
     folder: Path, models: Path, at: dict[str, str]
 ) -> Iterator[tuple[list[str], str | None]]:
     python = [sys.executable, "-m"]
+    spec = ["serve", "--models", str(models), "--time-scale", str(SCALE)]
     sidecar = ["--listen", at["sidecar"], "--data-dir", str(folder / "data")]
-    yield (
-        [*python, "exporters.sidecar", "serve", "--models", str(models), *sidecar],
-        f"http://{at['sidecar']}/readyz",
-    )
-    yield (
-        [*python, "exporters.drift", "serve", "--models", str(models), "--listen", at["drift"]],
-        f"http://{at['drift']}/healthz",
-    )
+    yield [*python, "exporters.sidecar", *spec, *sidecar], f"http://{at['sidecar']}/readyz"
+    drift = [*python, "exporters.drift", *spec, "--listen", at["drift"]]
+    yield drift, f"http://{at['drift']}/healthz"
     yield (
         [
             "prometheus-alertmanager",
@@ -113,7 +113,7 @@ def _processes(
             f"--config.file={folder}/prometheus/generated/prometheus.yml",
             f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address={at['prometheus']}",
-            "--storage.tsdb.retention.time=31d",
+            "--storage.tsdb.retention.time=8d",
             # It knows its Alertmanagers a few seconds after its first evaluation.
             "--rules.alert.resend-delay=5s",
         ],
@@ -144,7 +144,7 @@ def test_what_is_well_is_said_to_be(sick: Sick) -> None:
         blind = [f.what for f in found if f.check == "series" and "can't fire" in f.what]
         assert not [what for what in blind if "Version" in what], blind
         says(found, "ok", "edges", "churn 1: 2 promised latencies")
-        says(found, "ok", "retention", "31d")
+        says(found, "ok", "retention", "8d")
         says(found, "ok", "clocks", "has the time of this machine")
         says(found, "ok", "delivery", "has the configuration that models.yaml makes")
         says(found, "ok", "delivery", "holds Watchdog and sends it to log")
@@ -197,7 +197,7 @@ CHANGED: Final = {
     ),
     "a window that outlasts the data": (
         "stack: {", "defaults: {slo: {window: 90d}}\nstack: {retention: 100d, ",
-        "broken", "retention", "has a window of 90d",
+        "broken", "retention", "has a window of 22d12h",
     ),
     "rules that are not loaded": (
         "models:", "gpu: {compatibility: [dcgm]}\nmodels:", "broken", "rules", "lacks rules",
@@ -235,6 +235,7 @@ def test_the_name_that_the_server_has_is_suggested(sick: Sick) -> None:
 
 def test_the_command_ends_with_1_where_something_is_broken(sick: Sick) -> None:
     arguments = ["doctor", "--models", str(sick.folder / "models.yaml"), "--out", str(sick.folder)]
+    arguments += ["--time-scale", str(SCALE)]
     command = [sys.executable, "-m", "generator", *arguments]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (text.returncode, text.stderr) == (1, "")
