@@ -18,6 +18,7 @@ from contract.problems import ProblemsError
 from contract.slo import unreachable
 from contract.spec import Spec
 from generator.estimate import estimate, refuse_beyond_limit
+from generator.expressions import refuse_expressions
 from generator.outputs import PARTS, render, verify
 from generator.registry.command import add_models, run_models
 from generator.report.command import add_report_arguments, report_command
@@ -58,6 +59,7 @@ def render_command(options: argparse.Namespace) -> int:
         print(left_out, file=sys.stderr)
     cost = estimate(spec)
     refuse_beyond_limit(cost, spec, options.models)
+    refuse_expressions(spec, options.models)
     files = render(spec, options.only or tuple(PARTS), out=options.out)
     with stage(options.out, files) as staged:
         verify(staged)
@@ -76,6 +78,7 @@ def _left_out(spec: Spec) -> list[str]:
 def check_command(options: argparse.Namespace) -> int:
     """Read → resolve → render → verify → compare with what is there."""
     spec = read_spec_by(options)
+    refuse_expressions(spec, options.models)
     files = render(spec, out=options.out)
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder), files) as staged:
         verify(staged)

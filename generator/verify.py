@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ from generator.rules.needed import RuleFiles
 
 __all__ = [
     "VerificationError",
+    "refused_expressions",
     "verify_alertmanager",
     "verify_prometheus",
     "verify_routes",
@@ -72,6 +74,24 @@ def _test_problem(staged: Path, rules: RuleFiles, test: Path) -> str:
     except VerificationError as error:
         return str(error)
     return ""
+
+
+_REFUSED = re.compile(
+    r'rule (\d+), "[^"]*": could not parse expression: (?:\d+:\d+: )?(?:parse error: )?(.+)'
+)
+
+
+def refused_expressions(expressions: Sequence[str]) -> dict[int, str]:
+    """Which of these expressions are no PromQL, by their place, and what promtool says of each."""
+    rules = [{"record": f"e{i}", "expr": text} for i, text in enumerate(expressions)]
+    with tempfile.TemporaryDirectory() as folder:
+        text = yaml.safe_dump({"groups": [{"name": "expressions", "rules": rules}]})
+        (Path(folder) / "rules.yml").write_text(text, encoding="utf-8")
+        try:
+            _run("promtool", ["check", "rules", "rules.yml"], Path(folder))
+        except VerificationError as error:
+            return {int(place) - 1: said for place, said in _REFUSED.findall(str(error))}
+    return {}
 
 
 def verify_alertmanager(folder: Path) -> None:

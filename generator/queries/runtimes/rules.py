@@ -26,6 +26,7 @@ __all__ = [
     "RuntimeRule",
     "filled",
     "native",
+    "own_expression",
     "runtime_groups",
 ]
 
@@ -138,12 +139,25 @@ def _custom_rules(spec: Spec) -> Iterator[RuntimeRule]:
             yield from _fill(signal, Fill(combined(signal, expression)), spec, labels)
 
 
+def own_expression(model: Model, signal: Signal, spec: Spec) -> str:
+    """What Prometheus reads of an expression that models.yaml gives for a model."""
+    return _with_window(_of_own(model, signal), spec)
+
+
+def _of_own(model: Model, signal: Signal) -> str:
+    own = f'job="{job_name("custom")}", {_matchers(model)}'
+    return model.serving.expressions[signal].replace("$model", own)
+
+
+def _with_window(expression: str, spec: Spec) -> str:
+    return expression.replace("$window", str(window(spec, FIVE_MINUTES)))
+
+
 def _in_order(model: Model) -> Iterator[tuple[Signal, str]]:
     """The expressions in the order of signals, so that requests stand before errors."""
-    own = f'job="{job_name("custom")}", {_matchers(model)}'
     for signal in _FILLS:
         if signal in model.serving.expressions:
-            yield signal, model.serving.expressions[signal].replace("$model", own)
+            yield signal, _of_own(model, signal)
 
 
 def _matchers(model: Model) -> str:
@@ -162,8 +176,7 @@ def _fill(
     signal: Signal, fill: Fill, spec: Spec, labels: Mapping[str, str]
 ) -> Iterator[RuntimeRule]:
     """The rules of one signal: what is measured, then what is worked out from it."""
-    over = window(spec, FIVE_MINUTES)
-    expression = fill.expression.replace("$window", str(over))
+    expression = _with_window(fill.expression, spec)
     note = f" Here: {fill.note}." if fill.note else ""
     for rule in _FILLS[signal]:
         shape = _SHAPES.get(signal)
