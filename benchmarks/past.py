@@ -2,8 +2,8 @@
 
     write(address, [Past(labels, step=300, seconds=3 * 86_400, value=events)], now)
 
-`write` sends them through remote write, an hour after another, as one head block holds them;
-`snapshot` then makes one block of them that another Prometheus begins with.
+`write` sends them through remote write to a Prometheus whose head holds all of it; `snapshot` then
+makes one block of them that another Prometheus begins with.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ __all__ = ["FLAGS", "Past", "snapshot", "write"]
 FLAGS: Final = (
     "--web.enable-remote-write-receiver",
     "--web.enable-admin-api",
-    "--storage.tsdb.min-block-duration=60d",
-    "--storage.tsdb.max-block-duration=60d",
+    "--storage.tsdb.min-block-duration=90d",
+    "--storage.tsdb.max-block-duration=90d",
 )
 """What the Prometheus that is written to needs: a head that holds all of it."""
 
-_HOUR: Final = 3_600
+_AT_ONCE: Final = 200_000
+"""Samples in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Past:
 
 
 def write(address: str, pasts: Sequence[Past], now: int) -> int:
-    """Send all samples before `now` (Unix time), oldest first; how many there were."""
+    """Send all samples before `now` (Unix time), a series after another; how many there were."""
     sent = 0
     with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
         for body, samples in _bodies(pasts, now):
@@ -58,31 +59,25 @@ def snapshot(address: str, data: Path) -> Path:
 
 
 def _bodies(pasts: Sequence[Past], now: int) -> Iterator[tuple[bytes, int]]:
-    labels = [
-        b"".join(
+    # Many series have the same samples.
+    known: dict[tuple[Callable[[int], float], range], bytes] = {}
+    body: list[bytes] = []
+    samples = 0
+    for past in pasts:
+        labels = b"".join(
             _field(1, _field(1, name.encode()) + _field(2, value.encode()))
             for name, value in sorted(past.labels.items())
         )
-        for past in pasts
-    ]
-    begin = now - max(past.seconds for past in pasts)
-    # Many series have the same samples.
-    known: dict[tuple[Callable[[int], float], range], bytes] = {}
-    for hour in range(begin // _HOUR * _HOUR, now, _HOUR):
-        body, samples = [], 0
-        for past, own in zip(pasts, labels, strict=True):
-            first = max(hour, -(-(now - past.seconds) // past.step) * past.step)
-            times = range(first, min(hour + _HOUR, now), past.step)
-            if not times:
-                continue
-            key = (past.value, times)
-            if key not in known:
-                known[key] = b"".join(_field(2, _sample(at, past.value(at))) for at in times)
-            body.append(_field(1, own + known[key]))
-            samples += len(times)
-        known.clear()
-        if body:
+        times = range(-(-(now - past.seconds) // past.step) * past.step, now, past.step)
+        key = (past.value, times)
+        if key not in known:
+            known[key] = b"".join(_field(2, _sample(at, past.value(at))) for at in times)
+        body.append(_field(1, labels + known[key]))
+        samples += len(times)
+        if samples >= _AT_ONCE:
             yield _uncompressed(b"".join(body)), samples
+            body, samples = [], 0
+    yield _uncompressed(b"".join(body)), samples
 
 
 def _sample(seconds: int, value: float) -> bytes:

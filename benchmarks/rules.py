@@ -47,11 +47,11 @@ from generator.rules.alerts import render_alerts
 from generator.rules.recording import render_recording
 
 MODELS: Final = 1_000
-WARM: Final = 65
-WINDOW: Final = 60
-WINDOWS: Final = 2
-"""Seconds, and how often one run is measured; a scrape is every 15, an evaluation every 30."""
-SAMPLES: Final = 8
+WARM: Final = 50
+WINDOW: Final = 30
+WINDOWS: Final = 3
+"""Seconds, and how many windows of a run count; a scrape is every 15, an evaluation every 30."""
+SAMPLES: Final = 4
 
 MINUTE: Final = Duration.parse("1m")
 _HOUR: Final = 3_600
@@ -97,8 +97,8 @@ class Bench:
         )
         here = self.exporters
         self.spec = fleet(MODELS, sidecar=here, drift=here, prometheus=here)
-        [alone] = self._watch("alone", {}, windows=1)
-        self.alone = alone.cpu / alone.seconds
+        alone = self._watch("alone", {}, windows=WINDOWS)
+        self.alone = sum(w.cpu for w in alone) / sum(w.seconds for w in alone)
 
     def ours(self) -> list[Cost]:
         """The generated rules, once for each window."""
@@ -124,7 +124,7 @@ class Bench:
         for window in windows:
             for group, seconds in window.lasted.items():
                 lasted.setdefault(group, []).extend(seconds)
-        took = {group: statistics.median(seconds) for group, seconds in lasted.items()}
+        took = {group: statistics.median(seconds) for group, seconds in lasted.items() if seconds}
         return [
             _cost(window.cpu - self.alone * window.seconds, took, window.ran, intervals)
             for window in windows
@@ -291,7 +291,8 @@ def _window(process: harness.Started, address: str) -> Window:
     for _ in range(SAMPLES):
         time.sleep(WINDOW / SAMPLES)
         for group, seconds in _by_group(address, "last_duration_seconds").items():
-            lasted.setdefault(group, []).append(seconds)
+            # 0 says that it was not evaluated yet.
+            lasted.setdefault(group, []).extend([seconds] if seconds else [])
     used, seconds = process.cpu_seconds() - before, time.monotonic() - began
     last = _by_group(address, "iterations_total")
     return Window(

@@ -43,6 +43,7 @@ __all__ = [
     "TARGET_INFO",
     "TARGET_UP",
     "THRESHOLD",
+    "THRESHOLD_COUNT",
     "Group",
     "Recorded",
     "quantile_of",
@@ -175,6 +176,13 @@ THRESHOLD: Final = _promise(
     catalog.ALERT_THRESHOLD.labels,
     catalog.ALERT_THRESHOLD,
     "The threshold of each alert of each model, as models.yaml has it.",
+)
+THRESHOLD_COUNT: Final = Recorded(
+    name="model:ml_alert_threshold:count",
+    labels=(),
+    help="How many thresholds there are; without any no alert of a model can fire.",
+    group=PROMISES,
+    expression=lambda _: f"count({THRESHOLD})",
 )
 ESCALATION: Final = _promise(
     "model:ml_alert_escalation_seconds",
@@ -368,6 +376,7 @@ DRIFT_EVALUATED: Final = Recorded(
 RECORDED: Final = (
     PROMISED_AT,
     THRESHOLD,
+    THRESHOLD_COUNT,
     ESCALATION,
     TARGET_INFO,
     OWNER,

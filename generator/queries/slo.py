@@ -121,8 +121,8 @@ def _burn_rate(name: str, length: Duration) -> Recorded:
         name=f"model:ml_slo_burn:rate{name}",
         labels=OBJECTIVE,
         help=f"How many times faster than evenly the error budget went over the last {name}.",
-        # No alert reads it, so that once a minute is soon enough for the shortest one, too.
-        group=_HOUR if length == FIVE_MINUTES else _group(length),
+        # No alert reads it.
+        group=_HOURS if length < _DAY else _DAYS,
         expression=lambda _: f"{RATIOS[name]} / {ON_OBJECTIVE} {BUDGET}",
     )
 

@@ -27,7 +27,7 @@ from generator.queries.alerting import (
 )
 from generator.queries.recorded import Group
 from generator.queries.recorded_gpu import HOLDER, NO_MODEL
-from generator.queries.windows import ONE_MINUTE
+from generator.queries.windows import ONE_MINUTE, TWO_MINUTES
 from generator.rules.annotations import render_annotations, render_gpu_annotations
 from generator.text import render_template
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _FAST: Final = Group("model-alerts")
-_SLOW: Final = Group("model-alerts-slow", slowly=ONE_MINUTE)
+_SLOW: Final = Group("model-alerts-slow", slowly=TWO_MINUTES)
 _GPU: Final = Group("gpu-alerts")
 _STACK: Final = Group("stack-alerts", slowly=ONE_MINUTE)
 _ESCALATIONS: Final = Group("model-escalations", slowly=ONE_MINUTE)

@@ -53,4 +53,4 @@ SLOW: Final = frozenset(
         "VersionMissing",
     }
 )
-"""Those of models that read nothing but what moves in minutes: they are evaluated once a minute."""
+"""Those of models that read what moves in minutes: they are evaluated every two."""

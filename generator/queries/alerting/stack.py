@@ -17,7 +17,7 @@ STALE: Final = Duration.parse("10m")
 
 STACK_EXPRESSIONS: Final[dict[str, str]] = {
     "ExporterDown": f'up{{job=~"{"|".join(STACK_JOBS)}"}} == 0',
-    "PromisesMissing": f"absent({recorded.THRESHOLD})",
+    "PromisesMissing": f"absent({recorded.THRESHOLD_COUNT})",
     "ExporterStale": (
         f"time() - {recorded_stack.COLLECTED} > {STALE.seconds:g}\n"
         f"or {recorded_stack.COLLECTION_FAILED}"
