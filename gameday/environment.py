@@ -113,6 +113,7 @@ class Environment:
             self.models, time_scale=time_scale, addresses=self.settings.overrides
         )
         self.gpu_state = data / "gpu" / "state.txt"
+        self._gpu_template = data / "gpus.txt"
         self._supervisor: Supervisor | None = None
         self._client = httpx.Client(trust_env=False, timeout=5)
         self.started = 0.0
@@ -155,7 +156,10 @@ class Environment:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start everything, and stop it at the end of the block, whatever happened."""
+        """Start everything, and stop it at the end of the block, whatever happened.
+
+        Only for the main thread: interrupts are ignored while it stops.
+        """
         render(self.settings)
         programs = find_programs()
         write_history(self.data / "prometheus", self.spec, rate=RATE)
@@ -174,9 +178,14 @@ class Environment:
             watcher.start()
             yield
         finally:
+            # A second Ctrl-C must not cut the stopping short: it has a limit of its own.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
             supervisor.stopping.set()
             if watcher.is_alive():
                 watcher.join(2)
+            for child in supervisor.children:
+                child.signal(signal.SIGCONT)  # what hangs would not hear that it should end
             supervisor.stop()
             self.close()
 
@@ -191,9 +200,8 @@ class Environment:
     # What runs
 
     def _variables(self, variables: Mapping[str, str]) -> dict[str, str]:
-        state = self.data / "gpus.txt"
-        state.write_text(render_state(self._gpus()), encoding="utf-8")
-        return {**variables, "SIMULATE_GPU": "always", "GPU_STATE": str(state)}
+        self._gpu_template.write_text(render_state(self._gpus()), encoding="utf-8")
+        return {**variables, "SIMULATE_GPU": "always", "GPU_STATE": str(self._gpu_template)}
 
     def _processes(self, planned: Sequence[Process]) -> list[Process]:
         found = [process for process in planned if process.name in _STACK]
@@ -259,6 +267,8 @@ class Environment:
 
     def change_gpus(self, change: Mapping[str, str | None]) -> dict[str, str | None]:
         """Let the simulated GPUs be different; returns what takes it back."""
+        # Also what their driver begins with, should the exporter be started again.
+        change_state(self._gpu_template, change)
         return change_state(self.gpu_state, change)
 
     def signal(self, process: str, number: signal.Signals) -> None:

@@ -110,10 +110,14 @@ class Down:
 
 @dataclass(frozen=True)
 class Restart:
-    """A process that is killed and started again at once, `after` seconds from now."""
+    """A process that is killed and started again at once, `after` seconds from now.
+
+    It works again so many seconds after it answers (`settles`).
+    """
 
     process: str
     after: float = 0.0
+    settles: float = 0.0
 
     def inject(self, environment: Environment) -> Mend:
         """Do it, and come back when it answers; there is nothing to mend."""
@@ -121,7 +125,7 @@ class Restart:
         began = time.monotonic()
         environment.hold(self.process)
         environment.release(self.process)
-        environment.outage = time.monotonic() - began
+        environment.outage = time.monotonic() - began + self.settles
         return lambda: None
 
 

@@ -59,6 +59,8 @@ def _platform(
     return Expected(alert=alert, severity=severity, seen_in=metric, reach=reach)
 
 
+DISCOVERY: Final = 5.0
+"""Seconds from Prometheus's answer to its first scrape: it gathers targets for so long."""
 AWAY: Final = 45.0
 """Seconds for which the responder is away: long enough for the alerts about it."""
 STARTED: Final = 3.0
@@ -92,7 +94,7 @@ OUTAGES: Final = (
                 seen_in=catalog.EXPORTER_SPEC_OK,
                 reach=after(_NOTICED),
             )
-            for job in ("ml-sidecar", "ml-drift", "ml-gpu")
+            for job in ("ml-sidecar", "ml-drift")
         ),
     ),
     Scenario(
@@ -190,7 +192,9 @@ OUTAGES: Final = (
     Scenario(
         name="prometheus restarted",
         says="Prometheus is killed three seconds into an error burst on screening, and comes back",
-        injection=Together((Fault("screening", {"error_ratio": 0.5}), Restart("prometheus", 3.0))),
+        injection=Together(
+            (Fault("screening", {"error_ratio": 0.5}), Restart("prometheus", 3.0, DISCOVERY))
+        ),
         touches=frozenset({"screening", "platform"}),
         expects=(failing("screening", 0.5), burning("screening", "availability", 0.5)),
         alone=True,

@@ -14,7 +14,7 @@ from gameday.rendered import Rendered
 from gameday.scenario import Expected, Scenario, receiver_of
 from gameday.watch import Watch
 
-__all__ = ["LIMIT", "Outcome", "Result", "Run", "Verdict"]
+__all__ = ["LIMIT", "Outcome", "Result", "Run", "Verdict", "may_start"]
 
 Verdict = Literal["ok", "slow", "missed", "not resolved", "not run"]
 
@@ -86,7 +86,7 @@ class Run:
                         self.status.pop(name, None)
                 busy = [scenario for scenario, _ in running.values()]
                 for scenario in list(waiting):
-                    if _may_start(scenario, busy, waiting, self.environment.uptime):
+                    if may_start(scenario, busy, waiting, self.environment.uptime):
                         waiting.remove(scenario)
                         busy.append(scenario)
                         thread = threading.Thread(
@@ -253,7 +253,7 @@ class Run:
         return not self._stop.is_set()
 
 
-def _may_start(
+def may_start(
     scenario: Scenario, busy: Sequence[Scenario], waiting: Sequence[Scenario], uptime: float
 ) -> bool:
     """Nothing that runs, and nothing that has waited longer, is about the same."""

@@ -26,17 +26,20 @@ __all__ = [
 
 _STACK: Final = Group("stack", slowly=Duration.parse("1m"))
 _LATELY: Final = Duration.parse("15m")
+_HANDED_OVER: Final = Duration.parse("4m")
+"""Prometheus hands every alert over again each minute, so that what fails for long fails each
+minute. Where it fails once nobody misses anything: for some seconds after every reload Prometheus
+knows no Alertmanager. That is out of the window before the alert's `for` is over."""
 _PROCESS: Final = ("job", "instance")
 _BY_PROCESS: Final = f"by ({', '.join(_PROCESS)})"
 
 
-def _increase(by: str, *counters: str) -> Callable[[Spec], str]:
+def _increase(by: str, *counters: str, over: Duration = _LATELY) -> Callable[[Spec], str]:
     """By how much counters of failures grew, each by itself; absent where none did."""
 
     def expression(spec: Spec) -> str:
         return "\nor\n".join(
-            f"sum by ({by}) (increase({counter}[{window(spec, _LATELY)}])) > 0"
-            for counter in counters
+            f"sum by ({by}) (increase({counter}[{window(spec, over)}])) > 0" for counter in counters
         )
 
     return expression
@@ -101,14 +104,15 @@ NOTIFICATIONS_FAILED: Final = Recorded(
     name="stack:notifications_failed:increase15m",
     labels=("instance", "integration"),
     help="Notifications that did not get through in the last 15 minutes, by where they went: "
-    "Alertmanager, one of its integrations, or a channel of one's own; absent where none failed.",
+    "Alertmanager (4 minutes), one of its integrations, or a channel of one's own; absent where none "
+    "failed.",
     group=_STACK,
     expression=lambda spec: "\nor\n".join(
         (
             _increase("instance, integration", "alertmanager_notifications_failed_total")(spec),
             *(
                 "label_replace(\n  "
-                + _increase("instance", counter)(spec)
+                + _increase("instance", counter, over=_HANDED_OVER)(spec)
                 + ', "integration", "Alertmanager", "", ""\n)'
                 for counter in (
                     "prometheus_notifications_dropped_total",

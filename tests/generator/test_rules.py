@@ -54,7 +54,7 @@ def spec_of(tmp_path: Path, models: str) -> Spec:
 
 
 @pytest.mark.parametrize(
-    "tests", ["recording.yml", "recording_gpu.yml", "slo.yml", "slo_periods.yml"]
+    "tests", ["recording.yml", "recording_gpu.yml", "slo.yml", "slo_periods.yml", "stack.yml"]
 )
 def test_the_recorded_series_are_what_they_say(tests: str, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree / RULES, tmp_path / "rules")
