@@ -29,6 +29,8 @@ from stack.up import RefusedError
 TIME_SCALE: Final = 30.0
 SETTLED: Final = 20.0
 """Seconds that everything runs before anything is broken."""
+WATCHDOG: Final = 90.0
+"""Seconds within which the alert that always fires has to arrive."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +65,7 @@ def _gameday(options: argparse.Namespace, chosen: Sequence[Scenario]) -> int:
     watch = Watch(environment, receivers, display.say)
     run = Run(environment, receivers, watch, display.say)
     with receivers.running(environment.receiver), environment.running():
-        _settle(environment, display)
+        _settle(environment, receivers, display)
         watch.start()
 
         def tick() -> None:
@@ -76,9 +78,14 @@ def _gameday(options: argparse.Namespace, chosen: Sequence[Scenario]) -> int:
     return _report(options, results, watch, time.monotonic() - began)
 
 
-def _settle(environment: Environment, display: Display) -> None:
+def _settle(environment: Environment, receivers: Receivers, display: Display) -> None:
+    """Wait until nothing starts any more, and the alert that always fires has come."""
     while environment.uptime < SETTLED:
         display.show({}, f"everything runs; {SETTLED - environment.uptime:.0f} s until it settled")
+        time.sleep(0.25)
+    while not any(told.notification.alertname == "Watchdog" for told in receivers.get()):
+        if environment.uptime > WATCHDOG:
+            raise StackError(f"no Watchdog at the responder within {WATCHDOG:g} s: nobody is told")
         time.sleep(0.25)
 
 

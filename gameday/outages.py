@@ -94,7 +94,7 @@ OUTAGES: Final = (
                 seen_in=catalog.EXPORTER_SPEC_OK,
                 reach=after(_NOTICED),
             )
-            for job in ("ml-sidecar", "ml-drift")
+            for job in ("ml-sidecar", "ml-drift", "ml-responder")
         ),
     ),
     Scenario(
