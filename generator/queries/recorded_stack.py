@@ -104,8 +104,8 @@ NOTIFICATIONS_FAILED: Final = Recorded(
     name="stack:notifications_failed:increase15m",
     labels=("instance", "integration"),
     help="Notifications that did not get through in the last 15 minutes, by where they went: "
-    "Alertmanager (4 minutes), one of its integrations, or a channel of one's own; absent where none "
-    "failed.",
+    "Alertmanager (4 minutes), one of its integrations, or a channel of one's own; absent where "
+    "none failed.",
     group=_STACK,
     expression=lambda spec: "\nor\n".join(
         (
