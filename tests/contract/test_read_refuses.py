@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "models: [a]\n",
         (
             "1:10 models[0]: should be a mapping, got 'a' | keys: alerts, artifact, business, "
-            "data_quality, deployed_at, drift, framework, gpu, max_age, metrics, name, "
+            "comparison, data_quality, deployed_at, drift, framework, gpu, max_age, metrics, name, "
             "performance, profile, ranges, remediation, segments, serving, slo, state, task, team, "
             "trained_at, training, version"
         ),

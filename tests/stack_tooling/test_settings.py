@@ -96,6 +96,9 @@ def test_every_variable_of_the_procfile_has_a_value() -> None:
     settings = read()
     values = environment(settings, there, {})
     for process in plan(settings, there, ROOT / "Procfile"):
-        # ${NAME:+…} is for variables that may have none.
-        for name in re.findall(r"\$([A-Z_]+)", process.command):
+        # ${NAME:+…} is for variables that may have none: NAME has a value inside of it.
+        command = re.sub(
+            r"\$\{([A-Z_]+):\+(.*?)\}", lambda m: m[2].replace(f"${m[1]}", ""), process.command
+        )
+        for name in re.findall(r"\$([A-Z_]+)", command):
             assert values[name], f"{process.name}: {name}"
