@@ -26,6 +26,9 @@ ROOM: Final = 1 << 18
 WORDS: Final = 128
 """Words of eight answers that are added up as words: a byte of the sum holds at most 255."""
 
+EVEN: Final = np.uint64(0x00FF00FF00FF00FF)
+"""Every other byte of a word."""
+
 BUFFER: Final = 16
 """NumPy copies rows together that are shorter than its buffer, which would take four times as long
 as comparing them."""
@@ -54,8 +57,18 @@ def count_upto(columns: Floats, cuts: Floats) -> Counted:
         np.less_equal(part[:, None], cuts[start : start + together, :, None], out=held[..., :size])
         np.setbufsize(before)
         bytewise = held.view(np.uint64).reshape(len(part), each, groups, words).sum(axis=3)
-        bytewise.view(np.uint8).sum(axis=2, dtype=np.int64, out=found[start : start + together])
+        found[start : start + together] = _sum_bytes(bytewise).sum(axis=2)
     return found
+
+
+def _sum_bytes(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The sum of the eight bytes of each word.
+
+    Neighbours are added first, since a byte would overflow; then a multiplication adds the four
+    sums up in the highest sixteen bits.
+    """
+    pairs = (words & EVEN) + ((words >> np.uint64(8)) & EVEN)
+    return (pairs * np.uint64(0x0001000100010001)) >> np.uint64(48)
 
 
 def _count_sorted(columns: Floats, cuts: Floats) -> Counted:
