@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -38,6 +39,14 @@ def searched(column: list[float], cuts: list[float]) -> list[int]:
     places = np.searchsorted(cuts, found, side="left")
     upto: list[int] = np.cumsum(np.bincount(places, minlength=len(cuts) + 1))[:-1].tolist()
     return upto
+
+
+@pytest.fixture(params=[0, 1 << 30], ids=["compared", "sorted"], autouse=True)
+def _way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test counts few values in both ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(binning, "FEW", request.param)
+        yield
 
 
 @settings(max_examples=200)
