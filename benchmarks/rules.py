@@ -42,7 +42,7 @@ from contract.alerts import thresholds
 from contract.quantity import Duration
 from contract.slo import TIERS, objectives
 from contract.spec import Model, Spec
-from generator.queries import recorded, recorded_gpu, recorded_past, slo_events
+from generator.queries import recorded, recorded_past, slo_events
 from generator.rules.alerts import render_alerts
 from generator.rules.recording import render_recording
 
@@ -398,7 +398,7 @@ def _pasts(spec: Spec, exporters: str) -> Iterator[Past]:
         who = {"model_name": model.name, "model_version": model.version}
         for objective in objectives(model):
             for events, bad, step, seconds in (
-                (slo_events.EVENTS, slo_events.BAD, 30, _HOUR),
+                (slo_events.EVENTS, slo_events.BAD, 60, _HOUR),
                 (slo_events.EVENTS_COUNTED, slo_events.BAD_COUNTED, 300, 3 * _DAY),
                 (slo_events.EVENTS_OF_HOURS, slo_events.BAD_OF_HOURS, _HOUR, 30 * _DAY),
                 (slo_events.EVENTS_SINCE_HOUR, slo_events.BAD_SINCE_HOUR, 300, 2 * _HOUR),
@@ -407,10 +407,10 @@ def _pasts(spec: Spec, exporters: str) -> Iterator[Past]:
                 yield Past({"__name__": str(events), **labels}, step, seconds, _busy)
                 yield Past({"__name__": str(bad), **labels}, step, seconds, _never)
         for series, step, seconds in (
-            (recorded.LATENCY_MEAN, 30, 26 * _HOUR),
+            (recorded.LATENCY_MEAN, 60, 26 * _HOUR),
             (recorded.REQUESTS, 30, _HOUR),
             (recorded_past.REQUESTS_1H, 120, 30 * _HOUR),
-            (recorded_gpu.LATENCY_OF_LIMIT, 30, _HOUR),
+            (recorded.LATENCY_OF_LIMIT, 60, _HOUR),
         ):
             yield Past({"__name__": str(series), **who}, step, seconds, _busy)
     # A rate needs five minutes, a count what there was within the hour.

@@ -1,16 +1,17 @@
-"""The list of alerts, the same on every dashboard that has one."""
+"""What dashboards say of alerts, the same on each: a list of them, and whether alerting works."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from generator.dashboards.field import Unit
-from generator.dashboards.panel import Query, Tile
+from generator.dashboards.field import Steps, Unit
+from generator.dashboards.panel import Query, Tile, stat
 from generator.dashboards.shell import link_to_model
 from generator.dashboards.tables import Column, Link, table
+from generator.queries import stack
 
-__all__ = ["SEVERITY_COLOURS", "alert_table"]
+__all__ = ["SEVERITY_COLOURS", "alert_table", "alerting_works"]
 
 SEVERITY_COLOURS: Final = {
     "critical": "red",
@@ -61,4 +62,24 @@ def alert_table(
         sort="Since",
         width=width,
         height=height,
+    )
+
+
+def alerting_works() -> Tile:
+    """Whether the rest of a page can be believed."""
+    return stat(
+        "Does alerting work?",
+        "Whether Watchdog fires, the alert that always should. If not, Prometheus does not "
+        "evaluate its rules and the rest of this page may look better than it is. For its first "
+        "minutes Prometheus says of no alert that it fires.",
+        Query(stack.alerting_works(), "rules are evaluated"),
+        unit=Unit.NONE,
+        no_data="Prometheus does not answer",
+        steps=Steps(at=((1, "green"), (stack.STARTING, "blue")), base="red"),
+        mappings={
+            "0": ("no", "red"),
+            "1": ("yes", "green"),
+            str(stack.STARTING): ("starting", "blue"),
+        },
+        width=3,
     )

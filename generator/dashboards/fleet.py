@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contract.spec import Spec
-from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table
+from generator.dashboards.alerting import SEVERITY_COLOURS, alert_table, alerting_works
 from generator.dashboards.field import OF_LIMIT, Steps, Unit, by_name
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
@@ -92,17 +92,7 @@ def _numbers() -> tuple[Tile, ...]:
             decimals=2,
             width=4,
         ),
-        stat(
-            "Does alerting work?",
-            "Whether Watchdog fires, the alert that always should. If not, Prometheus does not "
-            "evaluate its rules and the rest of this page may look better than it is.",
-            Query(fleet.alerting_works(), "rules are evaluated"),
-            unit=Unit.NONE,
-            no_data="Prometheus does not answer",
-            steps=Steps(at=((1, "green"),), base="red"),
-            mappings={"0": ("no", "red"), "1": ("yes", "green")},
-            width=3,
-        ),
+        alerting_works(),
     )
 
 

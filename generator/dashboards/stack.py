@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contract.spec import Spec
-from generator.dashboards.alerting import alert_table
+from generator.dashboards.alerting import alert_table, alerting_works
 from generator.dashboards.field import OF_LIMIT, Override, Steps, Unit, by_name, on_the_right
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, stat, state_timeline, time_series
@@ -44,16 +44,7 @@ def render_stack(spec: Spec) -> str:
 
 def _numbers() -> tuple[Tile, ...]:
     return (
-        stat(
-            "Does alerting work?",
-            "Whether Watchdog fires, the alert that always should.",
-            Query(fleet.alerting_works(), "rules are evaluated"),
-            unit=Unit.NONE,
-            no_data="Prometheus does not answer",
-            steps=Steps(at=((1, "green"),), base="red"),
-            mappings={"0": ("no", "red"), "1": ("yes", "green")},
-            width=3,
-        ),
+        alerting_works(),
         stat(
             "Targets down",
             "Targets that Prometheus can't scrape, of every job.",

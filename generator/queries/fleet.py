@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contract.catalog import MODEL
 from contract.spec import Severity
-from generator.queries import recorded, recorded_gpu
+from generator.queries import recorded
 from generator.queries.recorded import Recorded
 from generator.queries.selection import (
     ALERTS,
@@ -19,7 +19,6 @@ from generator.queries.selection import (
 )
 
 __all__ = [
-    "alerting_works",
     "alerts",
     "alerts_by_model",
     "drifted_features_by_model",
@@ -75,11 +74,6 @@ def error_ratio() -> str:
     return f"({errors}) / ({requests()} > 0)"
 
 
-def alerting_works() -> str:
-    """1 where the alert that always fires does, else 0."""
-    return f'clamp_max(count({ALERTS}{{alertname="Watchdog", {FIRING}}}), 1) or vector(0)'
-
-
 # One value for each model, with its team: the rows of the table
 
 
@@ -116,7 +110,7 @@ def p99_by_model() -> str:
 
 def latency_of_limit_by_model() -> str:
     """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
-    return _owned(str(recorded_gpu.LATENCY_OF_LIMIT))
+    return _owned(str(recorded.LATENCY_OF_LIMIT))
 
 
 def drifted_features_by_model() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract import catalog
 from contract.catalog import MODEL, Metric
 from contract.spec import QUANTILES, Severity
-from generator.queries import recorded, recorded_gpu
+from generator.queries import recorded
 from generator.queries.recorded import quantile_of
 from generator.queries.selection import (
     ALERTS,
@@ -114,7 +114,7 @@ def promised_latency(quantile: str) -> str:
 
 def worst_latency_of_limit() -> str:
     """The worst of the promised latency quantiles as a share of its threshold: 1 is the limit."""
-    return chosen(recorded_gpu.LATENCY_OF_LIMIT)
+    return chosen(recorded.LATENCY_OF_LIMIT)
 
 
 def drifted_features() -> str:

@@ -17,7 +17,7 @@ from contract.catalog import MODEL, Metric, Unit
 from contract.quantity import Duration
 from contract.spec import QUANTILES, Spec
 from generator.queries.runtimes.jobs import runtime_jobs
-from generator.queries.windows import FIVE_MINUTES, PROMISE_MEMORY, TWO_MINUTES, window
+from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, PROMISE_MEMORY, TWO_MINUTES, window
 
 __all__ = [
     "CLASS_RATE",
@@ -31,6 +31,7 @@ __all__ = [
     "ESCALATION",
     "LATENCY_BUCKETS",
     "LATENCY_MEAN",
+    "LATENCY_OF_LIMIT",
     "LATENCY_QUANTILES",
     "MODEL_JOBS",
     "OWNER",
@@ -43,7 +44,6 @@ __all__ = [
     "TARGET_INFO",
     "TARGET_UP",
     "THRESHOLD",
-    "THRESHOLD_COUNT",
     "Group",
     "Recorded",
     "quantile_of",
@@ -73,6 +73,9 @@ class Group:
 PROMISES: Final = Group("model-promises", slowly=TWO_MINUTES)
 _TARGETS: Final = Group("model-targets")
 _TRAFFIC: Final = Group("model-traffic-5m")
+_LATENCY: Final = Group("model-latency-5m", slowly=ONE_MINUTE)
+"""Every bucket of every model is a series: of what is recorded of traffic, by far the most."""
+_PREDICTIONS: Final = Group("model-predictions-5m", slowly=TWO_MINUTES)
 _DRIFT: Final = Group("model-drift", slowly=TWO_MINUTES)
 
 
@@ -177,13 +180,6 @@ THRESHOLD: Final = _promise(
     catalog.ALERT_THRESHOLD,
     "The threshold of each alert of each model, as models.yaml has it.",
 )
-THRESHOLD_COUNT: Final = Recorded(
-    name="model:ml_alert_threshold:count",
-    labels=(),
-    help="How many thresholds there are; without any no alert of a model can fire.",
-    group=PROMISES,
-    expression=lambda _: f"count({THRESHOLD})",
-)
 ESCALATION: Final = _promise(
     "model:ml_alert_escalation_seconds",
     catalog.ALERT_ESCALATION.labels,
@@ -264,7 +260,7 @@ LATENCY_BUCKETS: Final = Recorded(
     name="model:ml_inference_latency_seconds_bucket:rate5m",
     labels=(*MODEL, "le"),
     help="Requests per second that took at most le; every latency quantile is read from it.",
-    group=_TRAFFIC,
+    group=_LATENCY,
     expression=lambda spec: (
         f"sum {_by((*MODEL, 'le'))} "
         f"(rate({catalog.INFERENCE_LATENCY.bucket}[{window(spec, FIVE_MINUTES)}]))"
@@ -293,7 +289,7 @@ def _quantile(quantile: float) -> Recorded:
         name=f"model:ml_inference_latency_seconds:{name}_5m",
         labels=MODEL,
         help=f"{quantile * 100:g}% of the requests took at most this long{only}.",
-        group=_TRAFFIC,
+        group=_LATENCY,
         expression=lambda _: quantile_of(str(LATENCY_BUCKETS), quantile),
         unit=Unit.SECONDS,
         needed=promised,
@@ -303,11 +299,31 @@ def _quantile(quantile: float) -> Recorded:
 LATENCY_QUANTILES: Final = {name: _quantile(quantile) for quantile, name in QUANTILES.items()}
 """By the name of the quantile: LATENCY_QUANTILES["p99"]."""
 
+
+def _latency_of_limit(spec: Spec) -> str:
+    shares = " or ".join(
+        f"label_replace({quantile} / on ({', '.join(MODEL)}) max {_BY_MODEL} "
+        f'({THRESHOLD}{{alert="HighLatency{name.upper()}"}}), '
+        f'"quantile", "{name}", "", "")'
+        for name, quantile in LATENCY_QUANTILES.items()
+        if quantile.needed(spec)
+    )
+    return f"max {_BY_MODEL} ({shares})"
+
+
+LATENCY_OF_LIMIT: Final = Recorded(
+    name="model:ml_inference_latency:of_limit",
+    labels=MODEL,
+    help="The worst of the promised latency quantiles as a share of its threshold: 1 is the limit.",
+    group=_LATENCY,
+    expression=_latency_of_limit,
+    unit=Unit.RATIO,
+)
 LATENCY_MEAN: Final = Recorded(
     name="model:ml_inference_latency_seconds:mean5m",
     labels=MODEL,
     help="Mean time a request took.",
-    group=_TRAFFIC,
+    group=_LATENCY,
     expression=_mean(catalog.INFERENCE_LATENCY),
     unit=Unit.SECONDS,
 )
@@ -315,7 +331,7 @@ CLASS_RATE: Final = Recorded(
     name="model:ml_prediction_class:rate5m",
     labels=(*MODEL, "predicted_class"),
     help="Predictions per second of each class.",
-    group=_TRAFFIC,
+    group=_PREDICTIONS,
     expression=lambda spec: (
         f"sum {_by((*MODEL, 'predicted_class'))} "
         f"(rate({catalog.PREDICTION_CLASS}[{window(spec, FIVE_MINUTES)}]))"
@@ -325,7 +341,7 @@ CONFIDENCE_MEAN: Final = Recorded(
     name="model:ml_prediction_confidence:mean5m",
     labels=MODEL,
     help="Mean of the model's own probability of what it predicted.",
-    group=_TRAFFIC,
+    group=_PREDICTIONS,
     expression=_mean(catalog.PREDICTION_CONFIDENCE),
     unit=Unit.RATIO,
 )
@@ -376,7 +392,6 @@ DRIFT_EVALUATED: Final = Recorded(
 RECORDED: Final = (
     PROMISED_AT,
     THRESHOLD,
-    THRESHOLD_COUNT,
     ESCALATION,
     TARGET_INFO,
     OWNER,
@@ -387,6 +402,7 @@ RECORDED: Final = (
     REQUESTS_INCREASE,
     LATENCY_BUCKETS,
     *LATENCY_QUANTILES.values(),
+    LATENCY_OF_LIMIT,
     LATENCY_MEAN,
     CLASS_RATE,
     CONFIDENCE_MEAN,

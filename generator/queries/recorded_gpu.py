@@ -23,7 +23,6 @@ __all__ = [
     "GPU_RECORDED",
     "HOLDER",
     "JOULES_PER_1000_REQUESTS",
-    "LATENCY_OF_LIMIT",
     "MEMORY_FULL",
     "MEMORY_GROWTH",
     "MEMORY_RATIO",
@@ -303,26 +302,6 @@ JOULES_PER_1000_REQUESTS: Final = Recorded(
 )
 
 
-def _latency_of_limit(spec: Spec) -> str:
-    shares = " or ".join(
-        f"label_replace({quantile} / {_ON_MODEL} max {_BY_MODEL} "
-        f'({recorded.THRESHOLD}{{alert="HighLatency{name.upper()}"}}), '
-        f'"quantile", "{name}", "", "")'
-        for name, quantile in recorded.LATENCY_QUANTILES.items()
-        if quantile.needed(spec)
-    )
-    return f"max {_BY_MODEL} ({shares})"
-
-
-LATENCY_OF_LIMIT: Final = Recorded(
-    name="model:ml_inference_latency:of_limit",
-    labels=MODEL,
-    help="The worst of the promised latency quantiles as a share of its threshold: 1 is the limit.",
-    group=_MODELS,
-    expression=_latency_of_limit,
-    unit=Unit.RATIO,
-)
-
 GPU_RECORDED: Final = (
     MODEL_ON_GPU,
     HOLDER,
@@ -341,6 +320,5 @@ GPU_RECORDED: Final = (
     MODEL_SM,
     MODEL_POWER,
     JOULES_PER_1000_REQUESTS,
-    LATENCY_OF_LIMIT,
 )
 """All of them, in the order in which they are evaluated."""

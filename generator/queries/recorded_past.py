@@ -15,8 +15,15 @@ from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries import recorded, recorded_serving
 from generator.queries.recorded import Group, Recorded
-from generator.queries.recorded_gpu import LATENCY_OF_LIMIT
-from generator.queries.windows import DAY, FIVE_MINUTES, FOUR_MINUTES, HALF_HOUR, HOUR, window
+from generator.queries.windows import (
+    DAY,
+    FIVE_MINUTES,
+    FOUR_MINUTES,
+    HALF_HOUR,
+    HOUR,
+    TWO_MINUTES,
+    window,
+)
 
 __all__ = [
     "ARTIFACT",
@@ -34,9 +41,9 @@ __all__ = [
     "TRAINED",
 ]
 
-_HOURS: Final = Group("model-hours", slowly=Duration.parse("2m"))
+_HOURS: Final = Group("model-hours", slowly=TWO_MINUTES)
 _PAST: Final = Group("model-past", slowly=FOUR_MINUTES)
-_NOW: Final = Group("model-of-past")
+_NOW: Final = Group("model-of-past", slowly=TWO_MINUTES)
 
 _BY_MODEL: Final = f"by ({', '.join(MODEL)})"
 _ON_MODEL: Final = f"on ({', '.join(MODEL)})"
@@ -132,10 +139,10 @@ OF_EXPECTED: Final = Recorded(
 def _time_to_breach(spec: Spec) -> str:
     hour = window(spec, HOUR)
     seconds = hour.seconds
-    later = f"predict_linear({LATENCY_OF_LIMIT}[{hour}], {seconds:g})"
-    now = f"predict_linear({LATENCY_OF_LIMIT}[{hour}], 0)"
+    later = f"predict_linear({recorded.LATENCY_OF_LIMIT}[{hour}], {seconds:g})"
+    now = f"predict_linear({recorded.LATENCY_OF_LIMIT}[{hour}], 0)"
     # Only while it is not broken yet, and has come near: what grows from little is not in a hurry.
-    near = f"({LATENCY_OF_LIMIT} > {NEAR_BREACH:g} < 1)"
+    near = f"({recorded.LATENCY_OF_LIMIT} > {NEAR_BREACH:g} < 1)"
     return f"{seconds:g} * (1 - {near}) / ({later} - {now} > 0)\n<= {DAY.seconds:g}"
 
 

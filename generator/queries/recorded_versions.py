@@ -9,7 +9,7 @@ from contract.catalog import MODEL, Metric, Unit
 from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
-from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
+from generator.queries.windows import FIVE_MINUTES, HOUR, TWO_MINUTES, window
 
 __all__ = [
     "AWAITED",
@@ -27,7 +27,7 @@ __all__ = [
 _BY_MODEL: Final = f"by ({', '.join(MODEL)})"
 _ON_MODEL: Final = f"on ({', '.join(MODEL)})"
 
-_GROUP: Final = Group("model-versions", slowly=ONE_MINUTE)
+_GROUP: Final = Group("model-versions", slowly=TWO_MINUTES)
 
 UNREGISTERED: Final = Recorded(
     name="model:ml_unregistered_version_events:increase5m",

@@ -31,9 +31,10 @@ from generator.queries.slo_events import (
     ON_OBJECTIVE,
     RATES,
     counted_over,
+    rates_step,
     short_of,
 )
-from generator.queries.windows import FIVE_MINUTES, FOUR_MINUTES, HOUR, ONE_MINUTE, window
+from generator.queries.windows import FIVE_MINUTES, FOUR_MINUTES, HOUR, window
 
 __all__ = [
     "BAD",
@@ -57,7 +58,6 @@ __all__ = [
 SLO_TIERS: Final = tuple(tier.name for tier in TIERS)
 """The values of the label slo_tier: where one fires for an objective, those after it say less."""
 
-_HOUR: Final = Group("slo-hour", slowly=ONE_MINUTE)
 _HOURS: Final = Group("slo-hours", slowly=Duration.parse("2m"))
 _DAYS: Final = Group("slo-days", slowly=FOUR_MINUTES)
 _OUTLOOK: Final = Group("slo-outlook", slowly=Duration.parse("2m"))
@@ -70,8 +70,9 @@ _DAY: Final = Duration.parse("1d")
 
 
 def _group(length: Duration) -> Group:
-    if length <= HOUR:
-        return RATES if length == FIVE_MINUTES else _HOUR
+    """Both windows of a tier are needed at once, and the long one moves the slower."""
+    if length in {TIERS[0].short, TIERS[0].long}:
+        return RATES
     return _HOURS if length < _DAY else _DAYS
 
 
@@ -82,8 +83,7 @@ def _sum(rates: Recorded, counts: Recorded, length: Duration, spec: Spec) -> str
     """Events of a window: a sum of rates in a short one, of counts in a long one."""
     over = short_of(window(spec, length), spec)
     if length <= HOUR:
-        interval = spec.clock(spec.stack.evaluation_interval).seconds
-        return f"sum_over_time({rates}[{over}]) * {interval:g}"
+        return f"sum_over_time({rates}[{over}]) * {rates_step(spec).seconds:g}"
     return f"sum_over_time({counts}[{over}])"
 
 
@@ -220,7 +220,6 @@ SLO_RECORDED: Final = (
     EVENTS,
     BAD,
     *(rule for rule in _MEASURED if rule.group is RATES),
-    *(rule for rule in _MEASURED if rule.group is _HOUR),
     EVENTS_COUNTED,
     BAD_COUNTED,
     EVENTS_OF_HOURS,

@@ -16,7 +16,7 @@ from contract.slo import Kind, objectives
 from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import PROMISES, Group, Recorded, remembered
-from generator.queries.windows import FIVE_MINUTES, HOUR, window
+from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
 
 __all__ = [
     "BAD",
@@ -35,6 +35,7 @@ __all__ = [
     "RATES",
     "counted_over",
     "counts_step",
+    "rates_step",
     "short_of",
 ]
 
@@ -44,7 +45,8 @@ _BY_OBJECTIVE: Final = f"by ({', '.join(OBJECTIVE)})"
 _ON_MODEL: Final = f"on ({', '.join(MODEL)})"
 _BY_MODEL: Final = f"by ({', '.join(MODEL)})"
 
-RATES: Final = Group("slo-rates")
+RATES: Final = Group("slo-rates", slowly=ONE_MINUTE)
+"""With them the windows of the fastest tier, so that both are of the same evaluation."""
 _COUNTS: Final = Group("slo-counts", slowly=FIVE_MINUTES)
 
 # What is promised
@@ -230,6 +232,11 @@ BAD: Final = Recorded(
 # Events, counted
 
 
+def rates_step(spec: Spec) -> Duration:
+    """How long it is from one rate to the next: a sum of rates times that is a count."""
+    return RATES.interval(spec) or spec.clock(spec.stack.evaluation_interval)
+
+
 def counts_step(spec: Spec) -> Duration:
     """How long one count is: as long as from one to the next, so that each event is in one."""
     return _COUNTS.interval(spec) or spec.clock(spec.stack.evaluation_interval)
@@ -261,8 +268,7 @@ def short_of(length: Duration, spec: Spec) -> Duration:
 def _counted(source: Recorded, exact: Iterator[tuple[Kind, str]], spec: Spec) -> str:
     """Exact where a sidecar counts, otherwise what the rates add up to."""
     added = f"sum_over_time({source}[{short_of(counts_step(spec), spec)}])"
-    interval = spec.clock(spec.stack.evaluation_interval).seconds
-    return f"{_joined(exact, spec)}\nor\n{added} * {interval:g}"
+    return f"{_joined(exact, spec)}\nor\n{added} * {rates_step(spec).seconds:g}"
 
 
 def _events_counted(spec: Spec) -> Iterator[tuple[Kind, str]]:

@@ -7,9 +7,11 @@ from typing import Final
 from contract import catalog
 from contract.catalog import Metric
 from generator.queries import recorded
+from generator.queries.alerting.stack import WATCHDOG
 from generator.queries.selection import (
     ALERTS,
     ALERTS_SINCE,
+    FIRING,
     LOUD,
     ON_MODEL,
     RATE_INTERVAL,
@@ -18,6 +20,8 @@ from generator.queries.selection import (
 
 __all__ = [
     "FOREIGN",
+    "STARTING",
+    "alerting_works",
     "alertmanager_failed",
     "alertmanager_sent",
     "alerts",
@@ -66,6 +70,7 @@ APPENDED: Final = "prometheus_tsdb_head_samples_appended_total"
 UNDELIVERED: Final = "prometheus_notifications_dropped_total"
 SENT: Final = "alertmanager_notifications_total"
 SENDING_FAILED: Final = "alertmanager_notifications_failed_total"
+PROCESS_START: Final = "process_start_time_seconds"
 PROCESS_CPU: Final = "process_cpu_seconds_total"
 PROCESS_MEMORY: Final = "process_resident_memory_bytes"
 
@@ -81,6 +86,7 @@ FOREIGN: Final = (
     UNDELIVERED,
     SENT,
     SENDING_FAILED,
+    PROCESS_START,
     PROCESS_CPU,
     PROCESS_MEMORY,
 )
@@ -98,6 +104,20 @@ def _rate(series: Metric | str, by: str = "") -> str:
 
 
 # One number
+
+
+STARTING: Final = 2
+_STARTED: Final = 180
+"""Only after its third evaluation does Prometheus say of a rule what it found, or found again."""
+
+
+def alerting_works() -> str:
+    """1 where the alert that always fires does, else 0; `STARTING` where it may not say so yet."""
+    age = f'max(time() - {PROCESS_START}{{job="prometheus"}})'
+    return (
+        f'clamp_max(count({ALERTS}{{alertname="{WATCHDOG}", {FIRING}}}), 1)\n'
+        f"or {STARTING} * ({age} < bool {_STARTED})\nor vector(0)"
+    )
 
 
 def rules_of_interval() -> str:

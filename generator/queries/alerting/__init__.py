@@ -15,7 +15,7 @@ from generator.queries.alerting.promise import Promise, escalated, side_lookup, 
 from generator.queries.alerting.quality import QUALITY_EXPRESSIONS
 from generator.queries.alerting.serving import SERVING_EXPRESSIONS
 from generator.queries.alerting.slo import SLO_EXPRESSIONS
-from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STALE
+from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STALE, WATCHDOG
 
 __all__ = [
     "GPU_EXPRESSIONS",
@@ -24,6 +24,7 @@ __all__ = [
     "STACK_EXPRESSIONS",
     "STACK_JOBS",
     "STALE",
+    "WATCHDOG",
     "Promise",
     "codes_lookup",
     "escalated",
@@ -45,7 +46,11 @@ SLOW: Final = frozenset(
         *DRIFT_EXPRESSIONS,
         *QUALITY_EXPRESSIONS,
         *(name for name in SLO_EXPRESSIONS if name != "ErrorBudgetBurn1h"),
+        "ThroughputDrop",
+        "LatencyAnomaly",
         "PredictedSloBreach",
+        "QueueGrowing",
+        "LowConfidence",
         "StaleModel",
         "ArtifactChanged",
         "UnregisteredVersion",

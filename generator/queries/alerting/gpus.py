@@ -61,7 +61,7 @@ def _memory_filling(threshold: GpuThreshold) -> str:
 def _throttled_and_slow(threshold: GpuThreshold) -> str:
     throttled = _held(f"{recorded_gpu.THROTTLED} > {_limit(threshold)}", by_model=True)
     return (
-        f"{throttled}\nand {ON_MODEL}\n{recorded_gpu.LATENCY_OF_LIMIT} > 1\n"
+        f"{throttled}\nand {ON_MODEL}\n{recorded.LATENCY_OF_LIMIT} > 1\n"
         f"and {ON_MODEL}\n{recorded.REQUESTS_INCREASE} >= {MIN_REQUESTS}"
     )
 
