@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from generator.dashboards.field import Steps, Unit
+from generator.dashboards.field import States, Steps, Unit
 from generator.dashboards.panel import Query, Tile, stat
 from generator.dashboards.shell import link_to_model
 from generator.dashboards.tables import Column, Link, table
@@ -47,8 +47,8 @@ def alert_table(
     ]
     columns = [
         Column(source="alertname", title="Alert", link=runbook),
-        Column(source="severity", title="Severity", colours=SEVERITY_COLOURS, width=90),
-        Column(source="alertstate", title="State", colours=STATE_COLOURS, width=90),
+        Column(source="severity", title="Severity", states=_named(SEVERITY_COLOURS), width=90),
+        Column(source="alertstate", title="State", states=_named(STATE_COLOURS), width=90),
         *([] if of_one_model else model),
         *more,
         Column(source="A", title="Since", unit=Unit.SINCE),
@@ -63,6 +63,10 @@ def alert_table(
         width=width,
         height=height,
     )
+
+
+def _named(colours: Mapping[str, str]) -> States:
+    return {name: (name, colour) for name, colour in colours.items()}
 
 
 def alerting_works() -> Tile:

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 __all__ = [
     "OF_LIMIT",
+    "WORSE",
     "Override",
+    "States",
     "Steps",
     "Unit",
     "by_name",
@@ -18,6 +20,7 @@ __all__ = [
     "mapping",
     "of_limit",
     "on_the_right",
+    "quiet",
 ]
 
 Override = dict[str, Any]
@@ -50,11 +53,7 @@ class Steps:
 
     def quiet(self) -> Steps:
         """The same without green: where all is well, a table's cell stays as the page is."""
-        calm = {"green": "transparent"}
-        return Steps(
-            tuple((value, calm.get(colour, colour)) for value, colour in self.at),
-            calm.get(self.base, self.base),
-        )
+        return Steps(tuple((value, quiet(colour)) for value, colour in self.at), quiet(self.base))
 
     def to_json(self) -> dict[str, Any]:
         """The thresholds of a field; the first step is open below."""
@@ -65,12 +64,23 @@ class Steps:
         return {"mode": "absolute", "steps": steps}
 
 
+States = Mapping[str, tuple[str, str]]
+"""Texts and colours for single values: {"1": ("up", "green")}."""
+
 OF_LIMIT: Final = Steps(at=((0.8, "orange"), (1, "red")))
 """Of a value as a share of its limit: red from the limit on, orange shortly before."""
 
+WORSE: Final[States] = {"0": ("no", "green"), "1": ("worse", "red")}
+"""Of a column that says whether something is worse than models.yaml allows."""
 
-def mapping(states: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """Texts and colours for single values: {"1": ("up", "green")}."""
+
+def quiet(colour: str) -> str:
+    """A colour of a table's cell: none where all is well."""
+    return "transparent" if colour == "green" else colour
+
+
+def mapping(states: States) -> list[dict[str, Any]]:
+    """Values shown as texts and in colours."""
     if not states:
         return []
     options = {

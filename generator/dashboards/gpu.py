@@ -138,12 +138,7 @@ def _gpus() -> Tile:
         Query(gpu.uncorrectable()),
         columns=[
             *hardware.DEVICE_COLUMNS,
-            Column(
-                source="A",
-                title="Answers",
-                steps=Steps(at=((1, "green"),), base="red"),
-                width=80,
-            ),
+            Column(source="A", title="Answers", states=hardware.ANSWERS, width=80),
             Column(
                 source="B",
                 title="Memory",

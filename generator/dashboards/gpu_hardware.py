@@ -11,6 +11,7 @@ from generator.dashboards.tables import Column, Link, table
 from generator.queries import gpu
 
 __all__ = [
+    "ANSWERS",
     "DEVICE_COLUMNS",
     "GPU",
     "NOT_GIVEN",
@@ -27,6 +28,7 @@ NOT_GIVEN: Final = "No data: these GPUs or their driver do not give it"
 NO_GPM: Final = (
     "No data: profiling figures (GPM) need Hopper or later, and a driver that gives them"
 )
+ANSWERS: Final = {"0": ("lost", "red"), "1": ("yes", "green")}
 GPU: Final = "GPU {{gpu_id}} of {{instance}}"
 OF_GPU: Final = Link(
     "Show this GPU alone",
@@ -227,7 +229,7 @@ def reading() -> tuple[Tile, ...]:
                 *DEVICE_COLUMNS,
                 Column(source="gpu_name", title="Name"),
                 Column(source="driver_version", title="Driver"),
-                Column(source="A", title="Answers", width=80),
+                Column(source="A", title="Answers", states=ANSWERS, width=80),
             ],
             sort="Machine",
             no_data=NO_GPU,

@@ -6,13 +6,13 @@ there is none (no_data). Expressions come from generator.queries; nothing here w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from grafanalib import core as grafana
 
-from generator.dashboards.field import Override, Steps, Unit, mapping
+from generator.dashboards.field import Override, States, Steps, Unit, mapping
 
 __all__ = [
     "PLAIN",
@@ -128,7 +128,7 @@ def stat(
     no_data: str,
     steps: Steps = PLAIN,
     decimals: int | None = None,
-    mappings: Mapping[str, tuple[str, str]] | None = None,
+    mappings: States | None = None,
     overrides: Sequence[Override] = (),
     history: bool = False,
     width: int = 4,
@@ -243,7 +243,7 @@ def state_timeline(
     description: str,
     *queries: Query,
     no_data: str,
-    states: Mapping[str, tuple[str, str]],
+    states: States,
     width: int = 12,
     height: int = 6,
 ) -> Tile:

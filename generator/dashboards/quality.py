@@ -6,7 +6,7 @@ from typing import Final
 
 from contract.spec import Spec
 from generator.dashboards import drift
-from generator.dashboards.field import Steps, Unit, by_name, dashed, of_limit
+from generator.dashboards.field import WORSE, Steps, Unit, by_name, dashed, of_limit
 from generator.dashboards.layout import Row
 from generator.dashboards.panel import Query, Tile, bar_gauge, stat, state_timeline, time_series
 from generator.dashboards.shell import link_here, model_variables, render, variable
@@ -162,7 +162,7 @@ def _performance() -> tuple[Tile, ...]:
                     title="Metric",
                     link=link_here("ml-quality", "Show its history", "metric", "Metric"),
                 ),
-                Column(source="A", title="Worse", steps=Steps(at=((1, "red"),)), width=80),
+                Column(source="A", title="Worse", states=WORSE, width=80),
                 Column(source="B", title="Measured", decimals=3),
                 Column(source="C", title="95% from", decimals=3),
                 Column(source="D", title="to", decimals=3),

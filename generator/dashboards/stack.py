@@ -19,6 +19,7 @@ NO_SIDECAR: Final = "No data: no sidecar is scraped"
 NO_SELF_SCRAPE: Final = "No data: Prometheus does not scrape itself"
 ANY: Final = Steps(at=((1, "red"),))
 UP: Final = {"0": ("down", "red"), "1": ("up", "green")}
+COLLECTS: Final = {"0": ("fails", "red"), "1": ("yes", "green")}
 REFUSED: Final = {"0": ("refused", "red"), "1": ("in force", "green")}
 METRICS: Final = Link("Open its metrics", 'http://${__data.fields["Address"]}/metrics')
 
@@ -149,9 +150,7 @@ def _exporters() -> Tile:
         columns=[
             Column(source="exporter", title="Exporter"),
             Column(source="instance", title="Address", link=METRICS),
-            Column(
-                source="A", title="Collects", steps=Steps(at=((1, "green"),), base="red"), width=90
-            ),
+            Column(source="A", title="Collects", states=COLLECTS, width=90),
             Column(source="B", title="Last, ago", unit=Unit.SECONDS, decimals=0),
             Column(source="C", title="Took", unit=Unit.SECONDS),
             Column(source="D", title="CPUs", decimals=3),

@@ -8,7 +8,7 @@ from typing import Any
 
 from grafanalib import core as grafana
 
-from generator.dashboards.field import Override, Steps, Unit, by_name, mapping
+from generator.dashboards.field import Override, States, Steps, Unit, by_name, mapping, quiet
 from generator.dashboards.panel import PLAIN, Query, Tile, defaults, targets
 
 __all__ = ["Column", "Link", "matrix", "table"]
@@ -36,8 +36,8 @@ class Column:
     width: int | None = None
     decimals: int | None = None
     link: Link | None = None
-    colours: Mapping[str, str] | None = None
-    """Background by value, for labels such as the severity."""
+    states: States | None = None
+    """What single values are shown as, with their background; green stays as the page is."""
     bar: str = ""
     """Draw the value as a bar of that colour, beside its number."""
 
@@ -58,9 +58,9 @@ class Column:
             properties["custom.width"] = self.width
         if self.link:
             properties["links"] = [{"title": self.link.title, "url": self.link.url}]
-        if self.colours:
+        if self.states:
             properties["mappings"] = mapping(
-                {value: (value, colour) for value, colour in self.colours.items()}
+                {value: (text, quiet(colour)) for value, (text, colour) in self.states.items()}
             )
         if self.steps is not PLAIN:
             properties["thresholds"] = self.steps.quiet().to_json()
@@ -70,7 +70,7 @@ class Column:
                 "color": {"mode": "fixed", "fixedColor": self.bar},
                 "custom.cellOptions": {"type": "gauge", "mode": "basic"},
             }
-        if self.colours or self.steps is not PLAIN:
+        if self.states or self.steps is not PLAIN:
             properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         return by_name(self.title, **properties)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.dashboards.field import Steps, Unit
+from generator.dashboards.field import WORSE, Unit
 from generator.dashboards.panel import Query, Tile, time_series
 from generator.dashboards.tables import Column, Link, table
 from generator.queries import recorded, versions
@@ -97,7 +97,7 @@ def _table() -> Tile:
             Column(source="C", title="By chance", unit=Unit.RATIO, decimals=2),
             Column(source="D", title="Counted of newer", unit=Unit.COUNT, decimals=0),
             Column(source="E", title="Counted of older", unit=Unit.COUNT, decimals=0),
-            Column(source="F", title="Worse", decimals=0, steps=Steps(at=((1, "red"),))),
+            Column(source="F", title="Worse", states=WORSE),
         ],
         no_data=ALONE,
         sort="Worse",

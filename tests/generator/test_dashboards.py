@@ -331,3 +331,45 @@ def test_tiles_that_do_not_fit_beside_each_other_start_a_new_line() -> None:
     tile = Tile(grafana.Text(), 16, 4)
     panels = place([Row(1, "Row", (tile, tile))])
     assert [(panel.gridPos.x, panel.gridPos.y) for panel in panels] == [(0, 0), (0, 1), (0, 5)]
+
+
+ONE_OR_ZERO = {
+    ("ml-gpu", "Every GPU", "Answers"): {"0": ("lost", "red"), "1": ("yes", "transparent")},
+    ("ml-gpu", "Which GPUs are these?", "Answers"): {
+        "0": ("lost", "red"),
+        "1": ("yes", "transparent"),
+    },
+    ("ml-model", "How do they compare?", "Worse"): {
+        "0": ("no", "transparent"),
+        "1": ("worse", "red"),
+    },
+    ("ml-quality", "Every metric: click on one to see its history", "Worse"): {
+        "0": ("no", "transparent"),
+        "1": ("worse", "red"),
+    },
+    ("ml-stack", "Every exporter", "Collects"): {
+        "0": ("fails", "red"),
+        "1": ("yes", "transparent"),
+    },
+}
+"""Columns of tables whose queries give 1 or 0, and what is shown for it."""
+
+
+@pytest.mark.parametrize("place", ONE_OR_ZERO, ids=" / ".join)
+def test_a_column_of_ones_and_zeros_says_what_they_mean(place: tuple[str, str, str]) -> None:
+    uid, title, column = place
+    (config,) = (
+        panel["fieldConfig"]
+        for dashboard in DASHBOARDS.values()
+        for panel in dashboard["panels"]
+        if (dashboard["uid"], panel["title"]) == (uid, title)
+    )
+    (properties,) = (
+        {one["id"]: one["value"] for one in override["properties"]}
+        for override in config["overrides"]
+        if override["matcher"]["options"] == column
+    )
+    (mapping,) = properties["mappings"]
+    shown = {value: (one["text"], one["color"]) for value, one in mapping["options"].items()}
+    assert shown == ONE_OR_ZERO[place]
+    assert properties["custom.cellOptions"]["type"] == "color-background"
