@@ -1,9 +1,10 @@
 """A past for a Prometheus that has none: samples of a month, written within a minute.
 
-    write(address, [Past(labels, step=300, seconds=3 * 86_400, value=events)], now)
+    write(address, [Past(labels, step=300, seconds=3 * 86_400, value=events)], now=now)
 
 `write` sends them through remote write to a Prometheus whose head holds all of it; `snapshot` then
-makes one block of them that another Prometheus begins with.
+makes one block of them that another Prometheus begins with. What a Prometheus still has in its head
+is written there: to look into a block and the head costs more than to look into the head.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import Final
 
 import httpx
 
-__all__ = ["FLAGS", "Past", "snapshot", "write"]
+__all__ = ["FLAGS", "RECEIVES", "Past", "snapshot", "write"]
 
+RECEIVES: Final = ("--web.enable-remote-write-receiver",)
+"""What a Prometheus needs that is written to."""
 FLAGS: Final = (
-    "--web.enable-remote-write-receiver",
+    *RECEIVES,
     "--web.enable-admin-api",
     "--storage.tsdb.min-block-duration=90d",
     "--storage.tsdb.max-block-duration=90d",
 )
-"""What the Prometheus that is written to needs: a head that holds all of it."""
+"""What one needs that a snapshot is made of: a head that holds all of it."""
 
 _AT_ONCE: Final = 200_000
 """Samples in one request."""
@@ -40,11 +43,17 @@ class Past:
     value: Callable[[int], float]
 
 
-def write(address: str, pasts: Sequence[Past], now: int) -> int:
-    """Send all samples before `now` (Unix time), a series after another; how many there were."""
+def write(
+    address: str, pasts: Sequence[Past], *, now: int, begin: int = 0, end: int | None = None
+) -> int:
+    """Send the samples before `now` (Unix time), a series after another; how many there were.
+
+    Only those from `begin` to before `end`, where they are given.
+    """
+    between = range(begin, now if end is None else end)
     sent = 0
     with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
-        for body, samples in _bodies(pasts, now):
+        for body, samples in _bodies(pasts, now, between):
             headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
             client.post("/api/v1/write", content=body, headers=headers).raise_for_status()
             sent += samples
@@ -58,7 +67,7 @@ def snapshot(address: str, data: Path) -> Path:
     return data / "snapshots" / name
 
 
-def _bodies(pasts: Sequence[Past], now: int) -> Iterator[tuple[bytes, int]]:
+def _bodies(pasts: Sequence[Past], now: int, between: range) -> Iterator[tuple[bytes, int]]:
     # Many series have the same samples.
     known: dict[tuple[Callable[[int], float], range], bytes] = {}
     body: list[bytes] = []
@@ -68,7 +77,10 @@ def _bodies(pasts: Sequence[Past], now: int) -> Iterator[tuple[bytes, int]]:
             _field(1, _field(1, name.encode()) + _field(2, value.encode()))
             for name, value in sorted(past.labels.items())
         )
-        times = range(-(-(now - past.seconds) // past.step) * past.step, now, past.step)
+        first = max(now - past.seconds, between.start)
+        times = range(-(-first // past.step) * past.step, between.stop, past.step)
+        if not times:
+            continue
         key = (past.value, times)
         if key not in known:
             known[key] = b"".join(_field(2, _sample(at, past.value(at))) for at in times)

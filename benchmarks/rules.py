@@ -5,9 +5,9 @@ in series, as Sloth does: for each model a group of rules on the raw counters, w
 the budget, and an alert for each tier and threshold. Both scrape the same made-up exporters;
 `alone` in the notes is scraping them without rules.
 
-Ours has a past for each window that it looks back over, up to the 30 days of the budgets; the other
-side has none, because a month of raw counters would not fit, so that its long windows look cheaper
-than they are.
+Ours has a past for each window that it looks back over, up to the 30 days of the budgets: the last
+hour in Prometheus's head, as it would be there, what is older in a block. The other side has none,
+because a month of raw counters would not fit, so that its long windows look cheaper than they are.
 
 CPU time is what counts: how long an evaluation takes by the clock depends on what else runs. What
 Prometheus used over scraping alone is shared among groups by how long each took and how often it
@@ -24,7 +24,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +34,8 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from benchmarks import harness, past
+from benchmarks import harness
+from benchmarks import past as past_of
 from benchmarks.fleet import counters, fleet
 from benchmarks.past import Past
 from contract import catalog
@@ -48,10 +49,12 @@ from generator.rules.recording import render_recording
 
 MODELS: Final = 1_000
 WARM: Final = 50
-WINDOW: Final = 30
+WINDOW: Final = 60
 WINDOWS: Final = 3
-"""Seconds, and how many windows of a run count; a scrape is every 15, an evaluation every 30."""
+"""Seconds, and how many windows count; a scrape is every 15, an evaluation every 30 or 60."""
 SAMPLES: Final = 4
+IN_HEAD: Final = 3_600
+"""Seconds that Prometheus always has in its head, whatever it has made a block of."""
 
 MINUTE: Final = Duration.parse("1m")
 _HOUR: Final = 3_600
@@ -106,7 +109,7 @@ class Bench:
             "recording.yml": render_recording(self.spec),
             "alerts.yml": render_alerts(self.spec),
         }
-        return self._run("ours", rules, begins_with=self._past())
+        return self._run("ours", rules, past=list(_pasts(self.spec, self.exporters)))
 
     def by_model(self) -> list[Cost]:
         """A group of rules for each model."""
@@ -114,12 +117,10 @@ class Bench:
         text = yaml.dump({"groups": groups}, Dumper=yaml.CSafeDumper, sort_keys=False)
         return self._run("by model", {"models.yml": text})
 
-    def _run(
-        self, name: str, rules: Mapping[str, str], *, begins_with: Path | None = None
-    ) -> list[Cost]:
+    def _run(self, name: str, rules: Mapping[str, str], *, past: Sequence[Past] = ()) -> list[Cost]:
         intervals: dict[str, float] = {}
         hurried = {file: _hurried(text, intervals) for file, text in rules.items()}
-        windows = self._watch(name, hurried, windows=WINDOWS, begins_with=begins_with)
+        windows = self._watch(name, hurried, windows=WINDOWS, past=past)
         lasted: dict[str, list[float]] = {}
         for window in windows:
             for group, seconds in window.lasted.items():
@@ -136,16 +137,21 @@ class Bench:
         rules: Mapping[str, str],
         *,
         windows: int,
-        begins_with: Path | None = None,
+        past: Sequence[Past] = (),
     ) -> list[Window]:
         """Scrape and evaluate for a while."""
         side = self.folder / name.replace(" ", "-")
         (side / "rules").mkdir(parents=True)
         for file, text in rules.items():
             (side / "rules" / file).write_text(text)
-        if begins_with is not None:
-            begins_with.rename(side / "data")
-        with _prometheus(side, self._config()) as (process, address):
+        boundary = int(time.time()) - IN_HEAD
+        if past:
+            self._block(past, boundary).rename(side / "data")
+        with _prometheus(side, NOTHING_TO_DO, *past_of.RECEIVES) as (process, address):
+            if past:
+                past_of.write(address, past, now=int(time.time()) - 15, begin=boundary)
+            (side / "prometheus.yml").write_text(self._config())
+            httpx.post(f"http://{address}/-/reload", timeout=60).raise_for_status()
             time.sleep(WARM)
             return [_window(process, address) for _ in range(windows)]
 
@@ -170,13 +176,13 @@ class Bench:
             }
         )
 
-    def _past(self) -> Path:
-        """Data of a Prometheus that has watched for a month."""
+    def _block(self, past: Sequence[Past], end: int) -> Path:
+        """Data of a Prometheus that has watched for a month, up to `end`."""
         side = self.folder / "past"
         side.mkdir()
-        with _prometheus(side, "scrape_configs: []", *past.FLAGS) as (_, address):
-            past.write(address, list(_pasts(self.spec, self.exporters)), int(time.time()) - 15)
-            return past.snapshot(address, side / "data")
+        with _prometheus(side, NOTHING_TO_DO, *past_of.FLAGS) as (_, address):
+            past_of.write(address, past, now=int(time.time()) - 15, end=end)
+            return past_of.snapshot(address, side / "data")
 
 
 def main() -> None:
@@ -221,6 +227,9 @@ def _cases(costs: Mapping[str, list[Cost]]) -> Iterator[harness.Case]:
 # Prometheus
 
 
+NOTHING_TO_DO: Final = "scrape_configs: []"
+
+
 class _prometheus:  # noqa: N801 - reads as the function that it stands for
     """A Prometheus in a folder, with its address."""
 
@@ -235,6 +244,7 @@ class _prometheus:  # noqa: N801 - reads as the function that it stands for
                 "--storage.tsdb.retention.time=35d",
                 f"--web.listen-address={self._address}",
                 "--log.level=error",
+                "--web.enable-lifecycle",
                 *flags,
             ],
             until=lambda: _get(f"http://{self._address}/-/ready") > 0,

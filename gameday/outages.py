@@ -183,7 +183,7 @@ OUTAGES: Final = (
             Expected(
                 alert="PromisesMissing",
                 severity="critical",
-                seen_in=catalog.ALERT_THRESHOLD,
+                seen_in=catalog.SLO_OBJECTIVE,
                 reach=of_window(PROMISE_MEMORY),
             ),
         ),

@@ -18,7 +18,7 @@ from contract.document import read_document
 from contract.problems import ProblemsError
 from contract.runtimes import SIDECAR
 from contract.spec import Model, Spec
-from generator.queries.recorded import Recorded
+from generator.queries.recorded import THRESHOLD, Recorded
 from generator.rules.recording import recorded_rules
 from generator.series import Shape, recorded_series, series_of
 
@@ -142,7 +142,7 @@ class _Series:
                 told[metric.exporter] += series_of(metric, shape)
         alone = spec.model_copy(update={"models": (model,)})
         promised = sum(1 for _ in thresholds(alone))
-        recorded = Cost(promised, promised / spec.clock(spec.stack.evaluation_interval).seconds)
+        recorded = Cost(promised, promised / _interval(THRESHOLD, spec))
         for rule in rules:
             if "model_name" in rule.labels:
                 series = recorded_series(rule, shape)

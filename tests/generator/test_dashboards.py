@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Final
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from generator.dashboards import render_dashboards
 from generator.dashboards.layout import Row, place
 from generator.dashboards.panel import Tile
 from generator.queries.recorded_serving import LLM_RECORDED
-from generator.queries.stack import FOREIGN
+from generator.queries.stack import FOREIGN, STARTING, alerting_works
 from generator.rules.recording import RULES
 from tests.generator.panels import with_choices
 from tests.generator.rendered import ASKED, DASHBOARDS, Json, each_dashboard, each_panel, rendered
@@ -269,6 +270,34 @@ def test_every_expression_parses(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     done = subprocess.run(
         ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FIRES: Final = 'ALERTS{alertname="Watchdog", alertstate="firing"}'
+STARTED: Final = 'process_start_time_seconds{job="prometheus"}'
+
+
+@pytest.mark.parametrize(
+    ("series", "at", "said"),
+    [
+        pytest.param({STARTED: "0x20"}, "1m", STARTING, id="starting"),
+        pytest.param({STARTED: "0x20"}, "4m", 0, id="broken"),
+        pytest.param({STARTED: "0x20", FIRES: "1x20"}, "1m", 1, id="works at once"),
+        pytest.param({STARTED: "0x20", FIRES: "1x20"}, "4m", 1, id="works"),
+        pytest.param({}, "1m", 0, id="nobody knows since when"),
+    ],
+)
+def test_alerting_is_called_broken_only_after_it_had_time_to_start(
+    series: dict[str, str], at: str, said: int, tmp_path: Path
+) -> None:
+    asked = {"expr": alerting_works(), "eval_time": at, "exp_samples": [{"value": said}]}
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "15s", "input_series": given, "promql_expr_test": [asked]}
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"tests": [test]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
