@@ -7,8 +7,8 @@ from typing import Final
 from contract import catalog
 from contract.alerts import NEARLY_FULL
 from contract.spec import Severity
+from gameday.consequences import LENIENT, NEARING, SLOWER, slow
 from gameday.environment import GPUS, MEMORY_TOTAL, MEMORY_USED, UTILIZED, Environment
-from gameday.incidents import LENIENT, NEARING, SLOWER, slow
 from gameday.injections import Fault, Gpu, Grow, Restart, Together
 from gameday.reach import at_once, gpu_threshold, longest, of_window, plus
 from gameday.scenario import Expected, Implied, Reach, Scenario

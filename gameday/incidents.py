@@ -1,178 +1,37 @@
-"""Scenarios of one model or one GPU: several of them can go on at once."""
+"""Scenarios of one model: several of them can go on at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, get_args
-
-import numpy as np
+from typing import Final
 
 from contract import catalog
 from contract.quantity import Duration
-from contract.spec import Severity
-from examples.demo.data import Dataset
 from examples.demo.faults import EVERY
-from examples.demo.model import fit_model
-from gameday.injections import Fault
-from gameday.reach import (
-    Counted,
-    after,
-    of_window,
-    plus,
-    promised,
-    until,
-    until_certain,
-    until_drift,
+from gameday.consequences import (
+    ASKED,
+    FEWER,
+    LENIENT,
+    NEARING,
+    NEW_BIN,
+    SEVERITIES,
+    SLOWER,
+    bad_values,
+    burning,
+    drifted,
+    failing,
+    predicted,
+    shifted,
+    slow,
 )
+from gameday.injections import Fault
+from gameday.reach import after, of_window, plus, promised, until, until_certain, until_drift
 from gameday.scenario import Expected, Implied, Scenario
 from generator.queries.windows import FIVE_MINUTES, HALF_HOUR, HOUR
 
-__all__ = ["INCIDENTS", "LENIENT", "NEARING", "SLOWER", "burning", "failing", "slow"]
+__all__ = ["INCIDENTS"]
 
-ASKED: Final = 1.2
-"""Seconds until the demo's traffic has asked the server what is switched on, and does it."""
 LATE: Final = 12.0
 """Seconds after which labels come when they are late."""
-CERTAIN: Final = 3.29
-"""How many standard deviations beyond its limit a share of bad values has to be."""
-LATENCIES: Final = ("latency_400ms", "latency_800ms")
-"""What is promised of latency, the stricter share last."""
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-
-
-# What several scenarios lead to
-
-
-def failing(model: str, ratio: float) -> Expected:
-    """Who says that so many requests fail."""
-    return Expected(
-        alert="HighErrorRatio",
-        severity="critical",
-        model=model,
-        seen_in=catalog.INFERENCE_REQUESTS,
-        reach=until(FIVE_MINUTES, "HighErrorRatio", model, becomes=ratio),
-    )
-
-
-def burning(model: str, objective: str, ratio: float) -> Expected:
-    """Who says that a budget is spent at that ratio of bad events."""
-    metric = catalog.INFERENCE_LATENCY if objective in LATENCIES else catalog.INFERENCE_REQUESTS
-    return Expected(
-        alert="ErrorBudgetBurn1h",
-        severity="critical",
-        model=model,
-        labels={"objective": objective},
-        seen_in=metric,
-        reach=until(HOUR, "ErrorBudgetBurn1h", model, becomes=ratio, objective=objective),
-    )
-
-
-def slow(model: str, by: float) -> tuple[Expected, ...]:
-    """Who says that every request of a model takes `by` seconds longer."""
-    first = after(by)  # until the first of them has ended
-    return (
-        Expected(
-            alert="HighLatencyP95",
-            severity="error",
-            model=model,
-            seen_in=catalog.INFERENCE_LATENCY,
-            reach=lambda env: first(env) + of_window(FIVE_MINUTES, 0.05)(env),
-        ),
-        *(
-            Expected(
-                alert="SlowRequests",
-                severity="warning",
-                model=model,
-                labels={"objective": objective},
-                seen_in=catalog.INFERENCE_LATENCY,
-                reach=plus(
-                    by,
-                    until(FIVE_MINUTES, "SlowRequests", model, becomes=1.0, objective=objective),
-                ),
-            )
-            for objective in LATENCIES
-        ),
-        burning(model, LATENCIES[1], 1.0),
-    )
-
-
-def _shifted(feature: str, by: float) -> Callable[[Dataset], Counted]:
-    def shifted(dataset: Dataset) -> Counted:
-        column = dataset.feature_names.index(feature)
-        moved = dataset.held_out.features[:, column] + by * dataset.standard_deviations[feature]
-        return feature, moved.tolist()
-
-    return shifted
-
-
-def _drifted(model: str, feature: str, by: float) -> tuple[Expected, ...]:
-    """Who says that a feature has moved by so many standard deviations."""
-    return tuple(
-        Expected(
-            alert="FeatureDrift",
-            severity=severity,
-            model=model,
-            labels={"feature_name": feature},
-            seen_in=catalog.FEATURE_DRIFT_SCORE,
-            reach=plus(ASKED, until_drift(HALF_HOUR, model, severity, _shifted(feature, by))),
-        )
-        for severity in SEVERITIES
-        if severity in ("warning", "critical")
-    )
-
-
-def _predicted(model: str, feature: str, by: float) -> tuple[Expected, ...]:
-    """Who says that predictions move with a feature."""
-
-    def shifted(dataset: Dataset) -> Counted:
-        rows = dataset.held_out.features.copy()
-        column = dataset.feature_names.index(feature)
-        rows[:, column] += by * dataset.standard_deviations[feature]
-        return "", np.asarray(fit_model(dataset).infer(rows)).tolist()
-
-    return tuple(
-        Expected(
-            alert="PredictionDrift",
-            severity=severity,
-            model=model,
-            seen_in=catalog.PREDICTION_DRIFT_SCORE,
-            reach=plus(ASKED, until_drift(HALF_HOUR, model, severity, shifted)),
-        )
-        for severity in SEVERITIES
-        if severity in ("warning", "critical")
-    )
-
-
-def _bad_values(model: str, feature: str, check: str, ratio: float) -> Expected:
-    """Who says that so many values of a feature fail a check."""
-    limit = lambda env: promised(env.spec, "DataQuality", model, check)  # noqa: E731
-    return Expected(
-        alert="DataQuality",
-        severity="warning",
-        model=model,
-        labels={"feature_name": feature, "objective": check},
-        seen_in=catalog.DATA_QUALITY_FAILED,
-        reach=lambda env: (
-            ASKED
-            + until_certain(
-                HALF_HOUR, limit, becomes=ratio, usually=0.0, events=env.rate, z=CERTAIN
-            )(env)
-        ),
-    )
-
-
-NEW_BIN: Final = Implied(alert="FeatureDrift", why="what is missing or unseen has a bin of its own")
-SLOWER: Final = Implied(
-    alert="LatencyAnomaly", why="it is far slower than in its past, where that holds for long"
-)
-LENIENT: Final = Implied(
-    alert="ErrorBudgetBurn1h", why="the budget of the more lenient promise goes, too, only later"
-)
-NEARING: Final = Implied(
-    alert="PredictedSloBreach", why="on its way to and from the limit, latency grows towards it"
-)
-FEWER: Final = Implied(alert="ThroughputDrop", why="no requests are fewer than usual")
-
 
 INCIDENTS: Final = (
     Scenario(
@@ -260,7 +119,7 @@ INCIDENTS: Final = (
             {"shift": {"feature": "mean fractal dimension", "standard_deviations": 3.0}},
         ),
         touches=frozenset({"screening"}),
-        expects=_drifted("screening", "mean fractal dimension", 3.0),
+        expects=drifted("screening", "mean fractal dimension", 3.0),
         needs=60,
     ),
     Scenario(
@@ -268,7 +127,7 @@ INCIDENTS: Final = (
         says="half of the requests to risk have an age band that it was not trained on",
         injection=Fault("risk", {"unseen": {"feature": "age_band", "ratio": 0.5}}),
         touches=frozenset({"risk"}),
-        expects=(_bad_values("risk", "age_band", "category", 0.5),),
+        expects=(bad_values("risk", "age_band", "category", 0.5),),
         implied=(NEW_BIN,),
         needs=60,
     ),
@@ -280,8 +139,8 @@ INCIDENTS: Final = (
         ),
         touches=frozenset({"progression-trial"}),
         expects=(
-            *_drifted("progression-trial", "bmi", 3.0),
-            *_predicted("progression-trial", "bmi", 3.0),
+            *drifted("progression-trial", "bmi", 3.0),
+            *predicted("progression-trial", "bmi", 3.0),
         ),
         needs=60,
     ),
@@ -304,7 +163,7 @@ INCIDENTS: Final = (
                         HALF_HOUR,
                         "screening-trial",
                         "warning",
-                        _shifted("mean radius", 2.0),
+                        shifted("mean radius", 2.0),
                     ),
                 ),
             ),
@@ -330,7 +189,7 @@ INCIDENTS: Final = (
                 seen_in=catalog.DATA_QUALITY_FAILED,
                 reach=plus(ASKED, of_window(Duration.parse("15m"))),
             ),
-            _bad_values("screening", "texture error", "missing", 1.0),
+            bad_values("screening", "texture error", "missing", 1.0),
         ),
         implied=(NEW_BIN,),
         needs=60,
@@ -340,7 +199,7 @@ INCIDENTS: Final = (
         says="half of the requests to risk have no value of s3",
         injection=Fault("risk", {"missing": {"feature": "s3", "ratio": 0.5}}),
         touches=frozenset({"risk"}),
-        expects=(_bad_values("risk", "s3", "missing", 0.5),),
+        expects=(bad_values("risk", "s3", "missing", 0.5),),
         implied=(NEW_BIN,),
         needs=60,
     ),

@@ -9,8 +9,8 @@ from contract import catalog
 from contract.alerts import ALERTS
 from contract.quantity import Duration
 from contract.spec import Severity
+from gameday.consequences import burning, failing
 from gameday.environment import SITES, Environment
-from gameday.incidents import burning, failing
 from gameday.injections import Away, Down, Fault, FullDisk, Hang, Restart, Text, Together
 from gameday.reach import after, at_once, of_window
 from gameday.receivers import LOG
