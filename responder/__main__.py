@@ -23,6 +23,7 @@ from responder.notification import Notification
 from responder.own_alerts import OwnAlerts
 from responder.part import Part
 from responder.remediation.audit import Audit
+from responder.remediation.command import add_remediation, run_remediation
 from responder.remediation.engine import Engine
 from responder.remediation.web import Remediation
 from responder.server import Responder
@@ -44,8 +45,12 @@ _REASONS = ("stdout", "spec", "alertmanager", "audit", "remediation")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status: 0, or 2 for bad input."""
+    """Run a command; the exit status: 0, 2 for bad input, 1 where nobody can be asked."""
     options = _parser().parse_args(arguments)
+    return run_remediation(options) if options.command == "remediation" else _serve(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
     logs.setup("responder", options.log_format)
     own = expose.Own("responder", reasons=_REASONS)
     follower = None
@@ -100,7 +105,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Takes Alertmanager's notifications, writes each as one JSON line, and does "
         "what models.yaml says about them.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands)
+    add_remediation(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     serve = commands.add_parser(
         "serve",
         help="receive notifications and show the last ones",
@@ -147,7 +158,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the runbooks lie that alerts link to (default: %(default)s)",
     )
-    return parser
 
 
 def _positive(text: str) -> int:

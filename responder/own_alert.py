@@ -7,9 +7,8 @@ inhibitions work as for those.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -20,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from contract.alerts import ALERTS
 from contract.quantity import Duration
 from contract.spec import SEVERITIES, Model, Spec
-from responder.webhook import PayloadError, explain
+from responder.webhook import PayloadError, not_known, read_exactly
 
 __all__ = ["OwnAlert", "Prepared", "fingerprint_of", "prepare", "read_own_alert"]
 
@@ -79,29 +78,7 @@ _decoder: Final = msgspec.json.Decoder(OwnAlert)
 
 def read_own_alert(body: bytes) -> OwnAlert:
     """Decode a body. Raises PayloadError naming the first wrong field."""
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _near(explain(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PayloadError("", f"is not JSON: {error}") from None
-
-
-def _near(error: PayloadError) -> PayloadError:
-    unknown = re.fullmatch(r"object contains unknown field (\w+)", error.message)
-    if unknown is None:
-        return error
-    return PayloadError(unknown[1], _not_known(unknown[1], OwnAlert.__struct_fields__))
-
-
-def _not_known(value: str, known: Iterable[str]) -> str:
-    names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(value, names, n=1)
-    return (
-        f"is not known; did you mean {near[0]}?"
-        if near
-        else (f"is not known; there are {', '.join(names)}")
-    )
+    return read_exactly(_decoder, body)
 
 
 def prepare(own: OwnAlert, spec: Spec, *, now: dt.datetime) -> Prepared:
@@ -110,7 +87,7 @@ def prepare(own: OwnAlert, spec: Spec, *, now: dt.datetime) -> Prepared:
     model = _model(own, spec)
     team = own.team or (model.team if model else spec.defaults.team)
     if team not in spec.teams:
-        raise PayloadError("team", f"{team!r} {_not_known(team, spec.teams)}")
+        raise PayloadError("team", f"{team!r} {not_known(team, spec.teams)}")
     labels = {
         "alertname": own.alertname,
         "severity": own.severity,
@@ -130,7 +107,7 @@ def prepare(own: OwnAlert, spec: Spec, *, now: dt.datetime) -> Prepared:
 
 def _check(own: OwnAlert) -> None:
     if own.severity not in SEVERITIES:
-        raise PayloadError("severity", f"{own.severity!r} {_not_known(own.severity, SEVERITIES)}")
+        raise PayloadError("severity", f"{own.severity!r} {not_known(own.severity, SEVERITIES)}")
     if not own.message and not own.resolve:
         raise PayloadError("message", "is missing: say in a sentence what is wrong")
     if not _NAME.fullmatch(own.alertname):
@@ -153,14 +130,14 @@ def _model(own: OwnAlert, spec: Spec) -> Model | None:
         return None
     versions = [model for model in spec.models if model.name == own.model]
     if not versions:
-        known = _not_known(own.model, (model.name for model in spec.models))
+        known = not_known(own.model, (model.name for model in spec.models))
         raise PayloadError("model", f"{own.model!r} {known}")
     if not own.version and len(versions) > 1:
         several = ", ".join(model.version for model in versions)
         raise PayloadError("version", f"is missing: {own.model} has {several}")
     found = [model for model in versions if own.version in ("", model.version)]
     if not found:
-        known = _not_known(own.version, (model.version for model in versions))
+        known = not_known(own.version, (model.version for model in versions))
         raise PayloadError("version", f"{own.version!r} {known}")
     return found[0]
 

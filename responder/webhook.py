@@ -7,14 +7,25 @@ are must be there and right, because a notification that is guessed at is worse 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
-__all__ = ["Alert", "Payload", "PayloadError", "Status", "explain", "read_payload"]
+__all__ = [
+    "Alert",
+    "Payload",
+    "PayloadError",
+    "Status",
+    "not_known",
+    "read_exactly",
+    "read_payload",
+]
 
 Status = Literal["firing", "resolved"]
+Body = TypeVar("Body", bound=msgspec.Struct)
 Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 _AT: Final = re.compile(
@@ -60,12 +71,43 @@ def read_payload(body: bytes) -> Payload:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise explain(str(error)) from None
+        raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadError("", f"is not JSON: {error}") from None
 
 
-def explain(text: str) -> PayloadError:
+def read_exactly(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
+    """Decode a body of ours, with no field but the known ones.
+
+    Raises PayloadError naming the first wrong field.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _near(_explain(str(error)), decoder.type) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError("", f"is not JSON: {error}") from None
+
+
+def not_known(value: str, known: Iterable[str]) -> str:
+    """The message that a name is none of these, with the nearest one."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(value, names, n=1)
+    return (
+        f"is not known; did you mean {near[0]}?"
+        if near
+        else f"is not known; there are {', '.join(names)}"
+    )
+
+
+def _near(error: PayloadError, kind: type[msgspec.Struct]) -> PayloadError:
+    unknown = re.fullmatch(r"object contains unknown field (\w+)", error.message)
+    if unknown is None:
+        return error
+    return PayloadError(unknown[1], not_known(unknown[1], kind.__struct_fields__))
+
+
+def _explain(text: str) -> PayloadError:
     """What msgspec says as a field and a message.
 
     `Expected str, got int - at $.alerts[0].status` → the field alerts[0].status and the rest.

@@ -7,6 +7,7 @@ an outcome says that something may or may not have been done, and what has no re
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -24,7 +25,7 @@ Verified = Literal["resolved", "unresolved"]
 """Whether the alert resolved in time after an action that succeeded."""
 Step = Literal[
     "intent", "succeeded", "failed", "unknown", "dry_run", "cooldown", "limit", "breaker",
-    "resolved", "unresolved",
+    "resolved", "unresolved", "reset",
 ]  # fmt: skip
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 VERIFIED: Final[tuple[Verified, ...]] = get_args(Verified)
@@ -40,7 +41,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         time: When it was written, UTC.
-        step: `intent` comes before an action is begun; every other one is what became of it.
+        step: `intent` comes before an action is begun; every other one is what became of it, but
+            for `reset`: somebody said that its failures are mended.
         id: Of the action about this incident, the same in all of its records.
         action: What the action is called in models.yaml.
         what: What it does and to what.
@@ -48,6 +50,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         detail: What the other side said, or why it was left out.
         seconds: How long it took; None where nothing was begun.
         attempt: Counts the beginnings of one action: 2 where it was repeated after a crash.
+        by: Who reset it; empty in all other records.
     """
 
     time: dt.datetime
@@ -62,6 +65,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     seconds: float | None = None
     attempt: int = 1
+    by: str = ""
     alertname: str
     severity: str
     team: str
@@ -77,6 +81,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def then(self, step: Step, now: dt.datetime, *, detail: str = "") -> Record:
         """The record of what happened after this one."""
         return msgspec.structs.replace(self, step=step, time=now, detail=detail, seconds=None)
+
+    def reset(self, now: dt.datetime, *, by: str, why: str) -> Record:
+        """The record that the failures up to this one do not count any more, of no incident."""
+        return msgspec.structs.replace(
+            self.then("reset", now, detail=why), id=uuid.uuid4().hex, attempt=1, by=by
+        )
 
 
 def record_of(

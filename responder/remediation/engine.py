@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import errno
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
-from starlette.concurrency import run_in_threadpool
 
 from contract import logs
 from contract.spec import Spec
@@ -23,10 +20,11 @@ from responder.notification import Notification
 from responder.remediation.actions import Doing, is_repeatable, perform
 from responder.remediation.audit import Audit, Record, Step, record_of
 from responder.remediation.history import History
+from responder.remediation.ledger import Ledger
 from responder.remediation.plan import Incident, Plan, Planned, incident_of
 from responder.remediation.verdict import judge
 
-__all__ = ["Engine", "Waiting"]
+__all__ = ["Engine", "UnwritableError", "Waiting"]
 
 log = logs.logger()
 
@@ -38,6 +36,10 @@ _RESOLVED: Final = 10_000
 """Incidents that are remembered as resolved."""
 _STOP: Final = 5.0
 """Seconds that actions under way are given when the responder is stopped."""
+
+
+class UnwritableError(Exception):
+    """What cannot be written down is not done; the message says why it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,26 @@ class Engine:
         self, spec: Spec, audit: Audit, alertmanager: Alertmanager, own: expose.Own
     ) -> None:
         self.plan = Plan(spec)
-        self.history = History()
-        self.counted = Counter[tuple[str, str, str, str]]()
-        """Outcomes by model, version, action and step."""
-        self.unwritable = ""
-        """Why the audit log cannot be written; nothing is begun then."""
-        self._audit = audit
+        self.ledger = Ledger(audit, own)
         self._alertmanager = alertmanager
         self._own = own
         self._firing: dict[Incident, Notification] = {}
         self._pending: dict[str, Planned] = {}
         self._resolved: dict[Incident, None] = {}
-        self._recovered = False
         self._under_way: dict[str, Planned] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unwritten: list[Record] = []
         self._why: dict[str, tuple[str, float]] = {}
         self._wake = asyncio.Event()
+
+    @property
+    def history(self) -> History:
+        """What was done, by this process and earlier ones."""
+        return self.ledger.history
+
+    @property
+    def unwritable(self) -> str:
+        """Why the audit log cannot be written; nothing is begun then."""
+        return self.ledger.unwritable
 
     # What comes in
 
@@ -129,7 +134,7 @@ class Engine:
                 with suppress(asyncio.CancelledError):
                     await looking
                 await self._stop()
-        self._audit.close()
+        self.ledger.close()
 
     async def _stop(self) -> None:
         if self._tasks:
@@ -140,13 +145,9 @@ class Engine:
 
     async def _recover(self) -> None:
         """Read what was done, and say of what was begun that nobody knows how it ended."""
-        try:
-            self.history = History(await run_in_threadpool(lambda: list(self._audit.read())))
-        except OSError as error:
-            self._cannot_write(error)
+        await self.ledger.read()
+        if not self.ledger.known:
             return
-        self._recovered = True
-        self.unwritable = ""
         for intent in self.history.unfinished():
             log.warning("remediation_unknown", action=intent.action, model=intent.model)
             detail = "the responder ended before it knew; look at the other side"
@@ -180,10 +181,10 @@ class Engine:
     async def _look(self, client: httpx.AsyncClient) -> None:
         while True:
             try:
-                if not self._recovered:
+                if not self.ledger.known:
                     # Without knowing what was done, nothing may be done.
                     await self._recover()
-                await self._rewrite()
+                await self.ledger.write_rest()
                 if not self.unwritable:
                     await self._begin_due(client)
                     await self._verify_due()
@@ -289,53 +290,26 @@ class Engine:
             detail = f"{seconds:.0f} seconds after it was done"
             await self._write(record.then(step, now, detail=detail))
 
-    # The audit log
+    # What people say
+
+    async def reset(self, model: str, action: str, *, by: str, why: str) -> Record | None:
+        """Forget how an action of a model failed, so that it is tried again; on record first.
+
+        None where it did not fail since it last helped. Raises UnwritableError.
+        """
+        if not self.ledger.known:
+            raise UnwritableError(self.unwritable or "it is not known yet what was done before")
+        streak = self.history.streak(model, action)
+        if streak is None:
+            return None
+        record = streak.last.reset(dt.datetime.now(dt.UTC), by=by, why=why)
+        if not await self.ledger.write(record, again=False):
+            raise UnwritableError(self.unwritable)
+        return record
 
     async def _write(self, record: Record, *, again: bool = True) -> bool:
-        """Write a record down and take it up; where that fails, `again` later.
-
-        What was not written is taken up nonetheless where it is to be written again: it happened.
-        """
-        try:
-            if self._unwritten:
-                raise OSError(errno.EAGAIN, "what came before is not written yet")
-            await run_in_threadpool(self._audit.append, record)
-        except OSError as error:
-            self._own.error("audit")
-            self._cannot_write(error)
-            if not again:
-                return False
-            self._unwritten.append(record)
-        self.history.add(record)
-        self._pending.pop(record.id, None)
-        if record.step != "intent":
-            key = (record.model, record.version, record.action, record.step)
-            self.counted[key] += 1
-            told = log.info if record.step in {"succeeded", "resolved", "dry_run"} else log.warning
-            told(
-                f"remediation_{record.step}",
-                model=record.model,
-                version=record.version,
-                alertname=record.alertname,
-                action=record.action,
-                what=record.what,
-                detail=record.detail,
-            )
-        return True
-
-    async def _rewrite(self) -> None:
-        """Write what could not be written, in its order, and so find out whether it can now."""
-        if not self._recovered:
-            return
-        try:
-            while self._unwritten:
-                await run_in_threadpool(self._audit.append, self._unwritten[0])
-                del self._unwritten[0]
-        except OSError as error:
-            self._cannot_write(error)
-            return
-        self.unwritable = ""
-
-    def _cannot_write(self, error: OSError) -> None:
-        self.unwritable = f"cannot write {self._audit.path}: {error.strerror}"
-        log.error("audit_unwritable", path=str(self._audit.path), reason=error.strerror)
+        """Write a record down; its action is planned no more."""
+        written = await self.ledger.write(record, again=again)
+        if written:
+            self._pending.pop(record.id, None)
+        return written

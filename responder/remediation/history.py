@@ -22,16 +22,16 @@ _FAILED: Final = frozenset({"failed", "unknown", "unresolved"})
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Failures of an action of a model, one after the other, and when the last one was."""
+    """Failures of an action of a model, one after the other, and the last one."""
 
     failures: int
-    last: dt.datetime
+    last: Record
 
     def open_until(self, breaker: Breaker, pause: Duration) -> dt.datetime | None:
         """Until when the breaker is open because of them; None where they are too few."""
         if self.failures < breaker.failures:
             return None
-        return self.last + dt.timedelta(milliseconds=pause.milliseconds)
+        return self.last.time + dt.timedelta(milliseconds=pause.milliseconds)
 
 
 class History:
@@ -43,6 +43,7 @@ class History:
         self._begun: deque[Record] = deque(maxlen=10_000)
         self._latest: dict[tuple[str, str, bool], dt.datetime] = {}
         self._streaks: dict[tuple[str, str], Streak] = {}
+        self._resets: dict[tuple[str, str], Record] = {}
         self.shown: deque[Record] = deque(maxlen=_SHOWN)
         """The last records, oldest first."""
         for record in records:
@@ -65,9 +66,11 @@ class History:
         key = (record.model, record.action)
         if record.step in _FAILED:
             before = self._streaks.get(key)
-            self._streaks[key] = Streak(before.failures + 1 if before else 1, record.time)
-        elif record.step == "resolved":
+            self._streaks[key] = Streak(before.failures + 1 if before else 1, record)
+        elif record.step in {"resolved", "reset"}:
             self._streaks.pop(key, None)
+        if record.step == "reset":
+            self._resets[key] = record
 
     def last(self, identity: str) -> Record | None:
         """The last record of an action about an incident."""
@@ -90,6 +93,10 @@ class History:
     def streak(self, model: str, action: str) -> Streak | None:
         """How an action of a model fails, if it does."""
         return self._streaks.get((model, action))
+
+    def last_reset(self, model: str, action: str) -> Record | None:
+        """When somebody last closed the breaker of an action of a model by hand, and who."""
+        return self._resets.get((model, action))
 
     def unfinished(self) -> Iterator[Record]:
         """Intents without an outcome: a process that ended in between left them."""

@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from contract import catalog
@@ -18,14 +18,18 @@ from contract.catalog import Metric
 from contract.spec import Action, Model, Spec
 from exporters import expose
 from responder import pages
-from responder.asked import prefers_html
+from responder.asked import TooLongError, prefers_html, read_body
 from responder.notification import Notification
 from responder.remediation.audit import OUTCOMES, VERIFIED, Record
-from responder.remediation.engine import Engine
+from responder.remediation.engine import Engine, UnwritableError
 from responder.remediation.plan import Planned
+from responder.remediation.reset import choose, read_reset
 from responder.remediation.verdict import breaker_until
+from responder.webhook import PayloadError
 
 __all__ = ["Remediation"]
+
+_MAX_BODY: Final = 2**16
 
 
 class Remediation:
@@ -35,8 +39,11 @@ class Remediation:
         self._engine = engine
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Where it shows what was done and what is planned."""
-        return [Route("/v1/remediation", self._show)]
+        """Where it shows what was done and is planned, and is told that something is mended."""
+        return [
+            Route("/v1/remediation", self._show),
+            Route("/v1/remediation/reset", self._reset, methods=["POST"]),
+        ]
 
     def unready(self) -> str:
         """Why nothing may be done, or an empty text."""
@@ -53,6 +60,28 @@ class Remediation:
     def running(self, before: Sequence[Notification]) -> AbstractAsyncContextManager[None]:
         """Act while the block runs."""
         return self._engine.running(before)
+
+    # What people say
+
+    async def _reset(self, request: Request) -> Response:
+        try:
+            asked = read_reset(await read_body(request, _MAX_BODY))
+            actions = choose(asked, self._engine.plan.spec)
+        except TooLongError as error:
+            return JSONResponse({"error": str(error)}, 413)
+        except PayloadError as error:
+            return JSONResponse({"error": str(error), "field": error.field}, 400)
+        done = []
+        try:
+            for action in actions:
+                by, why = asked.by, asked.reason
+                if record := await self._engine.reset(asked.model, action, by=by, why=why):
+                    done.append(record)
+        except UnwritableError as error:
+            return JSONResponse(
+                {"error": f"{error}; not reset, send it again"}, 503, {"Retry-After": "10"}
+            )
+        return Response(msgspec.json.encode({"reset": done}), media_type="application/json")
 
     # What is shown
 
@@ -89,6 +118,7 @@ class Remediation:
         until = history.cooling_until(model.name, action.label, span, dry_run=dry_run)
         opened = breaker_until(history, model.name, action.label, spec)
         streak = history.streak(model.name, action.label)
+        reset = history.last_reset(model.name, action.label)
         return {
             "model": model.name,
             "version": model.version,
@@ -101,6 +131,7 @@ class Remediation:
             "cooling_until": until if until and until > now else None,
             "failures": streak.failures if streak else 0,
             "breaker_open_until": opened if opened and opened > now else None,
+            "reset": {"time": reset.time, "by": reset.by} if reset else None,
         }
 
     # Metrics
@@ -109,7 +140,7 @@ class Remediation:
         """What became of actions; every series of models.yaml is there from the start."""
         engine, spec = self._engine, self._engine.plan.spec
         known = {(m.name, m.version, a.label): m.team for m, a in self._actions()}
-        steps = {key[:3] for key in engine.counted} | set(known)
+        steps = {key[:3] for key in engine.ledger.counted} | set(known)
         for metric, label, names in (
             (catalog.REMEDIATION_ACTIONS, "outcome", OUTCOMES),
             (catalog.REMEDIATION_VERIFIED, "result", VERIFIED),
@@ -119,7 +150,7 @@ class Remediation:
                 [
                     (
                         expose.series(metric, **_labels(key), **{label: name}),
-                        engine.counted[(*key, name)],
+                        engine.ledger.counted[(*key, name)],
                     )
                     for key in sorted(steps)
                     for name in names
@@ -214,7 +245,7 @@ def _last(records: Sequence[Record]) -> str:
                 escape(record.alertname),
                 escape(f"{record.model} {record.version}"),
                 escape(record.action),
-                escape(record.detail),
+                escape(f"by {record.by}: {record.detail}" if record.by else record.detail),
             )
             for record in records
         ),
