@@ -17,6 +17,7 @@ from generator.queries import recorded, recorded_gpu, recorded_quality, recorded
 from generator.queries.recorded import Recorded
 from generator.queries.selection import ALERTS, BY_MODEL, FIRING, ON_MODEL, with_matchers
 from generator.queries.slo_events import BAD_COUNTED, EVENTS_COUNTED
+from generator.queries.stack import OLDEST_SAMPLE
 from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, TEN_MINUTES, window
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "latency_total",
     "latency_weight",
     "left_of_period",
+    "oldest_sample",
     "owners",
     "promised",
     "quality",
@@ -95,6 +97,14 @@ def counts(who: str, over: Duration) -> str:
 
 def _requests(who: str) -> str:
     return with_matchers(EVENTS_COUNTED, who, _AVAILABILITY)
+
+
+def oldest_sample() -> str:
+    """When Prometheus's first sample is of (Unix time), where it scrapes itself.
+
+    It says the end of time before it has any.
+    """
+    return f"min(clamp_max({OLDEST_SAMPLE}, time()))"
 
 
 def count_moments(who: str, over: Duration, spec: Spec) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from generator.queries.selection import (
 
 __all__ = [
     "FOREIGN",
+    "OLDEST_SAMPLE",
     "STARTING",
     "alerting_works",
     "alertmanager_failed",
@@ -65,6 +66,7 @@ RULE_SECONDS: Final = "prometheus_rule_group_last_duration_seconds"
 RULE_INTERVAL: Final = "prometheus_rule_group_interval_seconds"
 RULE_MISSED: Final = "prometheus_rule_group_iterations_missed_total"
 RULE_FAILURES: Final = "prometheus_rule_evaluation_failures_total"
+OLDEST_SAMPLE: Final = "prometheus_tsdb_lowest_timestamp_seconds"
 HEAD_SERIES: Final = "prometheus_tsdb_head_series"
 APPENDED: Final = "prometheus_tsdb_head_samples_appended_total"
 UNDELIVERED: Final = "prometheus_notifications_dropped_total"

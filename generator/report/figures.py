@@ -407,6 +407,8 @@ class Report:
     """How long the intervals of series are; the first and the last may be shorter."""
     notes: list[str]
     """What a reader should know of all of it."""
+    figures_from: dt.datetime | None
+    """When to ask again, where Prometheus is so young that nothing is counted yet."""
     models: list[ModelReport]
 
 

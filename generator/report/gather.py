@@ -9,8 +9,10 @@ from contract.spec import Spec
 from generator.doctor.ask import AskError, Prometheus
 from generator.doctor.cost import longest
 from generator.queries import report as queries
+from generator.queries.slo_events import counts_step
 from generator.report.alerts import read_alerts
 from generator.report.ask import BATCH, Asked, Key, Progress, matchers_of
+from generator.report.beginning import read_beginning
 from generator.report.drift import read_drift
 from generator.report.figures import (
     SCHEMA_VERSION,
@@ -58,6 +60,11 @@ def gather(
             about=about if len(names) > 1 else "",
         )
         models += _gather(asked, kind, batch)
+    beginning = None
+    if not any(model.coverage.first for model in models):
+        step = counts_step(spec).seconds
+        beginning = read_beginning(prometheus, period, now=now, step=step)
+    again = beginning.figures_from if beginning else None
     return Report(
         schema_version=SCHEMA_VERSION,
         kind=kind,
@@ -66,7 +73,8 @@ def gather(
         period=Span(period.moment(period.start), period.moment(period.end)),
         zone=str(period.zone),
         step=str(period.step),
-        notes=_notes(period, prometheus, now),
+        notes=[*([beginning.note] if beginning else []), *_notes(period, prometheus, now)],
+        figures_from=None if again is None else period.moment(again),
         models=models,
     )
 

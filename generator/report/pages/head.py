@@ -52,7 +52,8 @@ def facts(model: ModelReport, report: Report) -> list[Cell]:
     found = [Cell(f"{owner}{gone}{_served(model, report)}")]
     coverage = model.coverage
     if coverage.first is None or coverage.last is None:
-        text = "No data in this period: nothing counted its requests. make doctor says why."
+        why = " yet." if report.figures_from else ". make doctor says why."
+        text = f"No data in this period: nothing counted its requests{why}"
         return [*found, Cell(text, "warn")]
     if coverage.covered_ratio < 1:
         text = (

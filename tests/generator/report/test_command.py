@@ -78,7 +78,7 @@ NAMES: Final = {
     "Traffic": {"start", "end", "covered_ratio", "requests", "errors", "error_ratio"},
     "Report": {
         "schema_version", "kind", "generated_at", "prometheus", "period", "zone", "step", "notes",
-        "models",
+        "figures_from", "models",
     },
 }  # fmt: skip
 """Names that programs read: a change of one of these is a new schema_version."""
