@@ -17,6 +17,8 @@ from preview.units import axis_ticks
 __all__ = ["TICK_SIZE", "label_width", "limits", "put_times", "put_values", "tick_texts"]
 
 TICK_SIZE: Final = 11.0
+_ROUNDING: Final = 1e-9
+"""Of a value, what is no difference but comes of how it was counted."""
 _STEPS: Final = (
     1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200,
     86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
@@ -58,7 +60,7 @@ def limits(
     """Where the axis starts and ends, and its ticks: round, and around the data."""
     bottom = low if fixed_low is None else fixed_low
     top = high if fixed_high is None else fixed_high
-    if not top > bottom:
+    if not top - bottom > _ROUNDING * max(abs(top), abs(bottom)):
         top = bottom + (abs(bottom) or 1)
     ticks = axis_ticks(bottom, top, unit)
     if len(ticks) > 1:
