@@ -1,8 +1,9 @@
 """A real Prometheus with data: a sidecar and a drift collector watch two models with traffic.
 
-`churn` version 1 is a classifier, `price` version 2 a regressor. Both hold memory of two GPUs,
-which are simulated. `chat` version 3 is an LLM on vLLM, whose metrics are replayed. A second is one
-scrape, and three minutes are an hour.
+`churn` version 1 is a classifier, beside which version 2 serves and fails more often; `price`
+version 2 is a regressor. It and churn 1 hold memory of two GPUs, which are simulated. `chat`
+version 3 is an LLM on vLLM, whose metrics are replayed. A second is one scrape, and three minutes
+are an hour.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ models:
       trained_at: "{trained}", gpu: {{pid_file: churn.pid}},
       performance: {{min_samples: 20, windows: 1h, accuracy: {{baseline: 0.6, max_drop: 0.5}}}},
       business: [{{name: ctr, numerator: click, denominator: view, min: 10%}}]}}
+  - {{name: churn, version: "2", task: binary_classification, profile: churn.json,
+      trained_at: "{trained}",
+      performance: {{min_samples: 20, windows: 1h, accuracy: {{baseline: 0.6, max_drop: 0.5}}}},
+      business: [{{name: ctr, numerator: click, denominator: view, min: 10%}}]}}
   - {{name: price, version: "2", task: regression, profile: price.json,
       trained_at: "{trained}", gpu: {{pid_file: price.pid}},
       performance: {{min_samples: 20, windows: 1h, mae: {{baseline: 20, max_drop: 50}}}},
@@ -55,36 +60,44 @@ SCALE: Final = 20
 """What Prometheus sums up every ten minutes is there after half a minute."""
 
 BUSINESS: Final = [
-    {"model_name": name, "event": event, "count": count}
-    for name, event, count in (
-        ("churn", "view", 10),
-        ("churn", "click", 3),
-        ("price", "offer", 5),
-        ("price", "sale", 1),
+    {"model_name": name, "model_version": version, "event": event, "count": count}
+    for name, version, event, count in (
+        ("churn", "1", "view", 10),
+        ("churn", "1", "click", 3),
+        ("churn", "2", "view", 10),
+        ("churn", "2", "click", 3),
+        ("price", "2", "offer", 5),
+        ("price", "2", "sale", 1),
     )
 ]
+FAILS: Final = {("churn", "1"): 5, ("churn", "2"): 3, ("price", "2"): 5}
+"""Of the requests to each of them one of so many fails."""
 
 
 def events(rng: random.Random, start: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Forty prediction events of both models, a fifth of which failed, and their labels."""
+    """Twenty prediction events of each version, some of which failed, and labels of the others."""
     predictions, labels = [], []
     for index in range(start, start + 20):
         age = None if index % 7 == 0 else rng.gauss(60, 10)
         features = {"age": age, "plan": rng.choice(["free", "paid"])}
-        kinds: tuple[tuple[str, str, Any, Any], ...] = (
-            ("churn", "1", rng.choice(["yes", "no"]), rng.choice(["yes", "no"])),
-            ("price", "2", rng.gauss(100, 20), rng.gauss(100, 20)),
-        )
-        for name, version, predicted, actual in kinds:
-            key = {"model_name": name, "model_version": version, "prediction_id": f"{name}{index}"}
+        for (name, version), of in FAILS.items():
+            predicted, actual = (
+                rng.choice(["yes", "no"]) if name == "churn" else rng.gauss(100, 20)
+                for _ in range(2)
+            )
+            key = {
+                "model_name": name,
+                "model_version": version,
+                "prediction_id": f"{name} {version} {index}",
+            }
             event = {
                 **key,
                 "features": features,
                 "latency_seconds": rng.expovariate(50),
                 "stages": {"preprocess": 0.001, "inference": 0.01},
-                "status": "error" if index % 5 == 0 else "success",
+                "status": "success" if index % of else "error",
             }
-            if index % 5:
+            if index % of:
                 event |= {"prediction": predicted}
                 event |= {"confidence": rng.uniform(0.5, 1)} if name == "churn" else {}
                 labels.append({**key, "actual": actual})

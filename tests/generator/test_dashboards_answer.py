@@ -18,6 +18,13 @@ from tests.processes import eventually
 
 pytestmark = pytest.mark.stack
 
+ALONE: Final = (
+    "How do they compare?",
+    "Which version is right, and sure?",
+    "Which version does its business?",
+)
+"""Panels about versions that serve at once."""
+
 EMPTY: Final = {
     "churn": {"Which values does it predict?", "How far off is it?"},
     "price": {
@@ -27,6 +34,7 @@ EMPTY: Final = {
         "How often is it right?",
         "Which classes does it confuse?",
         "Do its scores mean what they say?",
+        *ALONE,
     },
     "chat": {"Trainings"},
 }
@@ -36,9 +44,6 @@ NEVER: Final = {
     "Alerts firing": "nothing fires for long enough here to be marked",
     "Deployments": "nothing is known here for longer than the five minutes it looks back",
     "Deployed at": "no version says when",
-    "How do they compare?": "one version serves alone",
-    "Which version is right, and sure?": "one version serves alone",
-    "Which version does its business?": "one version serves alone",
     "Which XID errors came?": "the GPUs are whole",
     "What could not be read?": "they make no errors",
     "How full are MIG instances?": "none of them is split",
