@@ -88,3 +88,37 @@ def test_mounts_of_the_repository_are_read_only() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
             assert not volume.startswith(".") or volume.endswith(":ro")
+
+
+OURS = sorted(name for name in SERVICES if SERVICES[name].get("command", [""])[0] == "python")
+ONLY_HERE = {"responder": {"--runbooks"}}
+"""Options whose default is for a process that runs in the repository."""
+
+
+def natively(name: str) -> tuple[str, set[str]]:
+    """The module that the Procfile runs, and the options that it always gives it."""
+    line = re.sub(r"\$\{[A-Z_]+:\+[^}]*\}", "", read_procfile(ROOT / "Procfile")[name])
+    found = re.search(r"python -m (\S+)(.*)", line)
+    assert found, line
+    return found[1], set(re.findall(r"(?<=\s)--[a-z-]+", found[2]))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_gets_the_options_that_the_procfile_gives_it(name: str) -> None:
+    module, options = natively(name)
+    command = SERVICES[name]["command"]
+    assert command[:3] == ["python", "-m", module]
+    given = {part for part in command if part.startswith("--")}
+    assert given == options | ONLY_HERE.get(name, set())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_a_process_reads_or_writes_is_mounted(name: str) -> None:
+    mounts = dict(one.split(":")[1::-1] for one in SERVICES[name].get("volumes", []))
+    for path in (part for part in SERVICES[name]["command"] if part.startswith("/")):
+        top, rest = re.fullmatch(r"(/[a-z]+)(?:/(.*))?", path).groups()  # type: ignore[union-attr]
+        assert top in mounts, f"{path} is in no volume"
+        if mounts[top] == ".":
+            assert (ROOT / rest).exists(), f"{path} is not in the repository"
+        else:
+            assert mounts[top] in COMPOSE["volumes"]
