@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from contract.alerts import ALERTS, Alert, Display
+from contract.alerts import ALERTS, BURN, Alert, Display, lasts
 from contract.document import Document, KeyPath, dotted, read_document
 from contract.problems import ProblemsError
 from contract.quantity import Duration, parse_ratio
@@ -24,7 +24,16 @@ from contract.remediation import check_remediation
 from contract.retention import check_retention
 from contract.serving import check_serving
 from contract.slo import check_slo
-from contract.spec import Alerts, AlertSettings, Drift, Model, Performance, Spec, resolve
+from contract.spec import (
+    Alerts,
+    AlertSettings,
+    Drift,
+    Model,
+    Performance,
+    Severity,
+    Spec,
+    resolve,
+)
 from contract.spec.performance import FROM_TRAINING, METRICS_OF_TASK
 
 __all__ = ["read_spec"]
@@ -431,6 +440,10 @@ def _check_alerts(spec: Spec, document: Document) -> None:
     for path, alerts in sections:
         for name, settings in alerts.items():
             _check_alert(ALERTS[name], settings, (*path, name), document)
+            if path[0] == "models" and settings.escalate_after is not None:
+                usual = spec.defaults.alerts.get(name)
+                severity = settings.severity or (usual.severity if usual else None)
+                _check_escalating(ALERTS[name], severity, (*path, name), document)
 
 
 def _check_alert(alert: Alert, settings: AlertSettings, path: KeyPath, document: Document) -> None:
@@ -441,11 +454,40 @@ def _check_alert(alert: Alert, settings: AlertSettings, path: KeyPath, document:
             f"{', '.join(alert.severities)}",
             "leave severity out",
         )
+    _check_lasting(alert, settings, path, document)
     if settings.threshold is not None and ".alerts." not in alert.set_by:
         where = alert.set_by or "nothing: it has no threshold"
         document.problem((*path, "threshold"), "is not set here", f"it is set by {where}")
     elif settings.threshold is not None:
         _check_possible(alert, settings.threshold, (*path, "threshold"), document)
+
+
+def _check_escalating(
+    alert: Alert, severity: Severity | None, path: KeyPath, document: Document
+) -> None:
+    """Whoever asks for an escalation that never comes would rely on it."""
+    place = (*path, "escalate_after")
+    if alert.name.startswith(BURN):
+        what = "the tiers of an error budget are an escalation already"
+        document.problem(place, f"does nothing: {what}", "leave it out")
+    elif {severity or one for one in alert.severities} == {"critical"}:
+        document.problem(
+            place,
+            f"does nothing: {alert.name} is critical, and there is nothing worse",
+            "leave it out, or begin with severity: error",
+        )
+
+
+def _check_lasting(
+    alert: Alert, settings: AlertSettings, path: KeyPath, document: Document
+) -> None:
+    """An alert that ends by itself can neither wait nor be left alone for longer than it lasts."""
+    longest, hold, after = alert.ends_within, settings.hold, settings.escalate_after
+    what = f"is too long: by then {alert.name} has ended, for what it watches has become usual"
+    if hold is not None and not lasts(alert, hold, Duration(0)):
+        document.problem((*path, "for"), what, f"{longest} at most")
+    elif after is not None and not lasts(alert, hold or alert.hold, after):
+        document.problem((*path, "escalate_after"), what, f"{longest} at most, its for included")
 
 
 def _check_possible(alert: Alert, threshold: float, path: KeyPath, document: Document) -> None:

@@ -12,11 +12,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
-from contract.alerts.escalation import Escalation, escalations, next_severity
+from contract.alerts.escalation import BURN, Escalation, escalations, lasts, next_severity
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
 from contract.alerts.quality import LEAST_BUSINESS, QUALITY_ALERTS
-from contract.alerts.serving import LEAST_EXPECTED, MUCH_LATER, NEAR_BREACH, SERVING_ALERTS
+from contract.alerts.serving import (
+    EXPECTED_FOR,
+    LEAST_EXPECTED,
+    MUCH_LATER,
+    NEAR_BREACH,
+    SERVING_ALERTS,
+)
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
 from contract.alerts.versions import VERSION_ALERTS
@@ -24,6 +30,8 @@ from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
 
 __all__ = [
     "ALERTS",
+    "BURN",
+    "EXPECTED_FOR",
     "LEAST_BUSINESS",
     "LEAST_EXPECTED",
     "MIN_REQUESTS",
@@ -38,6 +46,7 @@ __all__ = [
     "Threshold",
     "escalations",
     "gpu_thresholds",
+    "lasts",
     "next_severity",
     "thresholds",
 ]

@@ -56,6 +56,9 @@ class Alert:
     """From this threshold on the alert could never fire: nothing is above it."""
     never_to: float = -math.inf
     """Up to this threshold the alert could never fire: nothing is below it."""
+    ends_within: Duration | None = None
+    """Of an alert that ends by itself, for how long its condition holds at least, where the cause
+    stays: longer it can neither wait nor take to escalate."""
 
     @property
     def scope(self) -> Scope:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from contract.alerts.alert import Threshold
+from contract.alerts.alert import Alert, Threshold
+from contract.alerts.serving import SERVING_ALERTS
 from contract.quantity import Duration
 from contract.spec import SEVERITIES, Severity, Spec
 
-__all__ = ["Escalation", "escalations", "next_severity"]
+__all__ = ["BURN", "Escalation", "escalations", "lasts", "next_severity"]
+
+BURN: Final = "ErrorBudgetBurn"
+"""What the names of the tiers of error budgets begin with: they are an escalation already."""
+
+_ENDING: Final = {alert.name: alert for alert in SERVING_ALERTS if alert.ends_within}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,16 +35,26 @@ def next_severity(severity: Severity) -> Severity:
     return SEVERITIES[SEVERITIES.index(severity) + 1]
 
 
+def lasts(alert: Alert, hold: Duration, after: Duration) -> bool:
+    """Whether an alert that waited for its `hold` can still be there after so long."""
+    longest = alert.ends_within
+    return longest is None or hold.milliseconds + after.milliseconds <= longest.milliseconds
+
+
 def escalations(spec: Spec, thresholds: Iterator[Threshold]) -> Iterator[Escalation]:
-    """Those of all models that ask for it, as Prometheus's clock has them."""
+    """Those of all models that ask for it, as Prometheus's clock has them.
+
+    What `defaults` asks of an alert that will have ended by itself is left out.
+    """
     told: set[Escalation] = set()
     for one in thresholds:
         model = spec.model(one.model_name, one.model_version)
         assert model is not None
         settings = model.alerts.get(one.alert)
         after = (settings.escalate_after if settings else None) or spec.defaults.escalate_after
-        # The tiers of a budget's burn are an escalation already.
-        if after is None or one.severity == "critical" or one.alert.startswith("ErrorBudgetBurn"):
+        if after is None or one.severity == "critical" or one.alert.startswith(BURN):
+            continue
+        if one.alert in _ENDING and not lasts(_ENDING[one.alert], one.hold, after):
             continue
         whole = Duration(spec.clock(one.hold).milliseconds + spec.clock(after).milliseconds)
         found = Escalation(one.alert, one.severity, one.model_name, one.model_version, whole)

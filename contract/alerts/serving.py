@@ -9,7 +9,10 @@ from contract.quantity import Duration
 from contract.runtimes import SIDECAR
 from contract.spec import Model, Severity
 
-__all__ = ["LEAST_EXPECTED", "MUCH_LATER", "NEAR_BREACH", "SERVING_ALERTS"]
+__all__ = ["EXPECTED_FOR", "LEAST_EXPECTED", "MUCH_LATER", "NEAR_BREACH", "SERVING_ALERTS"]
+
+EXPECTED_FOR: Final = Duration.parse("6h")
+"""For how long after it stopped traffic is still expected."""
 
 LEAST_EXPECTED: Final = 100
 """Requests in five minutes that must be usual before fewer of them are a drop and not chance."""
@@ -19,6 +22,11 @@ MUCH_LATER: Final = 24
 
 NEAR_BREACH: Final = 0.5
 """Share of its promise that a latency must have come to before its growth is anybody's business."""
+
+
+_WHILE_EXPECTED: Final = Duration(EXPECTED_FOR.milliseconds - Duration.parse("1h").milliseconds)
+_UNUSUAL_FOR: Final = Duration.parse("1h")
+"""Then what goes on now begins to be part of what is usual."""
 
 
 def _probed(model: Model, _: Severity) -> dict[str, float]:
@@ -59,6 +67,7 @@ SERVING_ALERTS: Final = (
         "number",
         "models[].alerts.TrafficVanished.threshold",
         live_only=True,
+        ends_within=_WHILE_EXPECTED,
     ),
     Alert(
         "ThroughputDrop",
@@ -73,6 +82,7 @@ SERVING_ALERTS: Final = (
         asked=True,
         live_only=True,
         never_to=0.0,
+        ends_within=_WHILE_EXPECTED,
     ),
     Alert(
         "LatencyAnomaly",
@@ -85,6 +95,7 @@ SERVING_ALERTS: Final = (
         "number",
         "models[].alerts.LatencyAnomaly.threshold",
         asked=True,
+        ends_within=_UNUSUAL_FOR,
     ),
     Alert(
         "PredictedSloBreach",

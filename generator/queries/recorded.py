@@ -15,6 +15,7 @@ from typing import Final
 from contract import catalog
 from contract.catalog import MODEL, Metric, Unit
 from contract.quantity import Duration
+from contract.slo import objectives
 from contract.spec import QUANTILES, Spec
 from generator.queries.runtimes.jobs import runtime_jobs
 from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, PROMISE_MEMORY, TWO_MINUTES, window
@@ -34,6 +35,7 @@ __all__ = [
     "LATENCY_OF_LIMIT",
     "LATENCY_QUANTILES",
     "MODEL_JOBS",
+    "OBJECTIVES_NAME",
     "OWNER",
     "PROMISED_AT",
     "PROMISES",
@@ -69,6 +71,9 @@ class Group:
         usual = spec.stack.evaluation_interval
         return spec.clock(self.slowly) if self.slowly and self.slowly > usual else None
 
+
+OBJECTIVES_NAME: Final = "model:ml_slo_objective:ratio"
+"""What the targets of objectives are recorded as, by generator.queries.slo_events."""
 
 PROMISES: Final = Group("model-promises", slowly=TWO_MINUTES)
 _TARGETS: Final = Group("model-targets")
@@ -300,15 +305,38 @@ LATENCY_QUANTILES: Final = {name: _quantile(quantile) for quantile, name in QUAN
 """By the name of the quantile: LATENCY_QUANTILES["p99"]."""
 
 
+def _otherwise_promised(spec: Spec) -> list[tuple[float, str]]:
+    """Targets and limits of the promises on latency that no HighLatency alert knows about.
+
+    It watches five quantiles, and may be off.
+    """
+    found = set()
+    for model in spec.models:
+        for one in objectives(model):
+            if one.kind != "latency":
+                continue
+            settings = model.alerts.get(f"HighLatency{QUANTILES.get(one.target, '').upper()}")
+            if one.target not in QUANTILES or (settings is not None and not settings.enabled):
+                found.add((one.target, one.limit))
+    return sorted(found)
+
+
 def _latency_of_limit(spec: Spec) -> str:
-    shares = " or ".join(
-        f"label_replace({quantile} / on ({', '.join(MODEL)}) max {_BY_MODEL} "
+    on = f"on ({', '.join(MODEL)})"
+    shares = [
+        f"label_replace({quantile} / {on} max {_BY_MODEL} "
         f'({THRESHOLD}{{alert="HighLatency{name.upper()}"}}), '
         f'"quantile", "{name}", "", "")'
         for name, quantile in LATENCY_QUANTILES.items()
         if quantile.needed(spec)
-    )
-    return f"max {_BY_MODEL} ({shares})"
+    ]
+    for target, limit in _otherwise_promised(spec):
+        promised = f'{OBJECTIVES_NAME}{{kind="latency", limit="{limit}"}} == {target!r}'
+        reached = quantile_of(f"{LATENCY_BUCKETS} and {on} ({promised})", target)
+        shares.append(
+            f'label_replace(({reached}) / {limit}, "quantile", "{target!r} {limit}", "", "")'
+        )
+    return f"max {_BY_MODEL} ({' or '.join(shares)})"
 
 
 LATENCY_OF_LIMIT: Final = Recorded(

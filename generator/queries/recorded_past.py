@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from contract import catalog
-from contract.alerts import NEAR_BREACH
+from contract.alerts import EXPECTED_FOR, NEAR_BREACH
 from contract.catalog import MODEL, Unit
 from contract.quantity import Duration
 from contract.spec import Spec
@@ -50,7 +50,7 @@ _ON_MODEL: Final = f"on ({', '.join(MODEL)})"
 
 HISTORY: Final = Duration.parse("6h")
 """Of its last day, what must be known of a model before anything about it is unusual."""
-RECENTLY: Final = Duration.parse("6h")
+RECENTLY: Final = EXPECTED_FOR
 """How long traffic that stopped is still expected."""
 _QUEUE_WINDOW: Final = Duration.parse("15m")
 _LEAST_DEVIATION: Final = 0.1
@@ -143,7 +143,13 @@ def _time_to_breach(spec: Spec) -> str:
     now = f"predict_linear({recorded.LATENCY_OF_LIMIT}[{hour}], 0)"
     # Only while it is not broken yet, and has come near: what grows from little is not in a hurry.
     near = f"({recorded.LATENCY_OF_LIMIT} > {NEAR_BREACH:g} < 1)"
-    return f"{seconds:g} * (1 - {near}) / ({later} - {now} > 0)\n<= {DAY.seconds:g}"
+    return f"{seconds:g} * (1 - {near}) / ({later} - {now} > 0)\n<= {_furthest(spec):g}"
+
+
+def _furthest(spec: Spec) -> float:
+    """Seconds beyond which nobody wants to know: a day, unless a model asks to hear earlier."""
+    asked = (model.alerts.get("PredictedSloBreach") for model in spec.models)
+    return max([DAY.seconds, *(one.threshold for one in asked if one and one.threshold)])
 
 
 TIME_TO_BREACH: Final = Recorded(

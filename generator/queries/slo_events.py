@@ -15,7 +15,7 @@ from contract.quantity import Duration
 from contract.slo import Kind, objectives
 from contract.spec import Spec
 from generator.queries import recorded
-from generator.queries.recorded import PROMISES, Group, Recorded, remembered
+from generator.queries.recorded import OBJECTIVES_NAME, PROMISES, Group, Recorded, remembered
 from generator.queries.windows import FIVE_MINUTES, HOUR, ONE_MINUTE, window
 
 __all__ = [
@@ -52,13 +52,11 @@ _COUNTS: Final = Group("slo-counts", slowly=FIVE_MINUTES)
 # What is promised
 
 OBJECTIVES: Final = Recorded(
-    name="model:ml_slo_objective:ratio",
+    name=OBJECTIVES_NAME,
     labels=catalog.SLO_OBJECTIVE.labels,
     help="The share of events that must be good, of each objective of each model.",
     group=PROMISES,
-    expression=remembered(
-        "model:ml_slo_objective:ratio", catalog.SLO_OBJECTIVE.labels, catalog.SLO_OBJECTIVE
-    ),
+    expression=remembered(OBJECTIVES_NAME, catalog.SLO_OBJECTIVE.labels, catalog.SLO_OBJECTIVE),
     unit=Unit.RATIO,
 )
 BUDGET: Final = Recorded(

@@ -5,12 +5,17 @@ Source: prometheus/template/template.go and prometheus/common, the same from 2.4
 
 from __future__ import annotations
 
-__all__ = ["humanize_duration", "humanize_number", "humanize_percentage"]
+__all__ = ["as_shown", "humanize_duration", "humanize_number", "humanize_percentage"]
 
 
 def humanize_number(value: float) -> str:
     """0.1234 → 0.123."""
     return f"{value:.3g}"
+
+
+def as_shown(value: float) -> float:
+    """The number that humanize_number writes: what is next to it is written alike."""
+    return float(humanize_number(value))
 
 
 def humanize_percentage(ratio: float) -> str:

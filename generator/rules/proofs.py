@@ -307,7 +307,9 @@ def _expected(
     shown = SHOWN[alert.display]
     numbers = {}
     if evidence.value is not None and threshold is not None:
-        numbers = {"value": shown(evidence.value), "threshold": shown(threshold)}
+        # The value as it stands in the series.
+        value = float(f"{evidence.value:.12g}")
+        numbers = {"value": shown(value), "threshold": shown(threshold)}
     name, version = labels["model_name"], labels["model_version"]
     places = {
         "model": f"{name} {version}",

@@ -335,6 +335,35 @@ REFUSED: dict[str, tuple[str, str]] = {
             "| write a threshold above 0%, or off"
         ),
     ),
+    "an escalation of what has ended by then": (
+        with_model("alerts: {TrafficVanished: {escalate_after: 8h}}"),
+        (
+            "2:90 models[0].alerts.TrafficVanished.escalate_after: is too long: by then "
+            "TrafficVanished has ended, for what it watches has become usual "
+            "| 5h at most, its for included"
+        ),
+    ),
+    "a wait for what has ended by then": (
+        with_model("alerts: {LatencyAnomaly: {for: 2h}}"),
+        (
+            "2:78 models[0].alerts.LatencyAnomaly.for: is too long: by then LatencyAnomaly has "
+            "ended, for what it watches has become usual | 1h at most"
+        ),
+    ),
+    "an escalation of what is critical": (
+        with_model("alerts: {HighErrorRatio: {escalate_after: 1h}}"),
+        (
+            "2:89 models[0].alerts.HighErrorRatio.escalate_after: does nothing: HighErrorRatio is "
+            "critical, and there is nothing worse | leave it out, or begin with severity: error"
+        ),
+    ),
+    "an escalation of a tier": (
+        with_model("alerts: {ErrorBudgetBurn1d: {escalate_after: 1h}}"),
+        (
+            "2:92 models[0].alerts.ErrorBudgetBurn1d.escalate_after: does nothing: the tiers of an "
+            "error budget are an escalation already | leave it out"
+        ),
+    ),
     "a threshold of GPUs that is never exceeded": (
         ONE + "gpu: {alerts: {GpuThrottledAndSlow: {threshold: 100%}}}\n",
         (

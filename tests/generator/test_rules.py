@@ -307,6 +307,78 @@ def test_an_alert_that_cannot_fire_has_no_proof(tmp_path: Path) -> None:
     assert "PredictedSloBreach" not in render_proofs(spec)
 
 
+def test_what_ends_by_itself_escalates_before_that_or_not_at_all(tmp_path: Path) -> None:
+    def escalating(after: str) -> set[str]:
+        (tmp_path / "models.yaml").write_text(
+            f"defaults: {{escalate_after: {after}}}\n"
+            'models: [{name: m, version: "1", task: regression, alerts: {LatencyAnomaly: on}}]\n'
+        )
+        spec = read_spec(tmp_path / "models.yaml")
+        ending = {"TrafficVanished", "LatencyAnomaly"}
+        proofs = render_proofs(spec)
+        found = {rule.alert for rule in escalation_rules(spec)} & ending
+        assert {name for name in ending if "escalates" in proofs[name]} <= found
+        return found
+
+    assert escalating("30m") == {"TrafficVanished", "LatencyAnomaly"}
+    assert escalating("4h") == {"TrafficVanished"}
+    assert escalating("8h") == set()
+
+
+ROUNDED = {
+    "LatencyAnomaly": "77",
+    "QueueGrowing": "25",
+    "TrafficVanished": "77",
+    "UnregisteredVersion": "25",
+}
+
+
+@pytest.mark.parametrize(("alert", "threshold"), ROUNDED.items(), ids=ROUNDED)
+def test_a_value_that_could_be_rounded_either_way_is_proven(
+    alert: str, threshold: str, tmp_path: Path
+) -> None:
+    off = ", ".join(f"{name}: off" for name in ALERT_NAMES if name != alert)
+    text = f"alerts: {{{alert}: {{threshold: {threshold}}}, {off}}}"
+    model = f'  - {{name: m, version: "1", task: regression, {text}}}\n'
+    assert prove_every_model(spec_of(tmp_path, model)) == 1
+
+
+def test_a_breach_is_foreseen_as_early_as_its_threshold_asks(tmp_path: Path) -> None:
+    off = ", ".join(f"{name}: off" for name in ALERT_NAMES if name != "PredictedSloBreach")
+    text = f"alerts: {{PredictedSloBreach: {{threshold: 3d, for: 5m}}, {off}}}"
+    model = f'  - {{name: m, version: "1", task: regression, {text}}}\n'
+    assert prove_every_model(spec_of(tmp_path, model)) == 1
+
+
+def test_a_breach_of_any_promise_on_latency_is_foreseen(tmp_path: Path) -> None:
+    """Also of one that no HighLatency alert watches: of another quantile, or where it is off."""
+    pairs = {
+        "another quantile": "{threshold: 300ms, target: 97%}",
+        "the strictest of two": "[{threshold: 1s, target: 99.95%}, {threshold: 9ms, target: 50%}]",
+        "its own alert is off": "{threshold: 250ms, target: 99%}",
+        "two of one quantile": "[{threshold: 9s, target: 99%}, {threshold: 1s, target: 99%}]",
+    }
+    models = "".join(
+        f'  - {{name: m{index}, version: "1", task: regression, slo: {{latency: {latency}}},'
+        f" alerts: {{PredictedSloBreach: {{for: {10 + index}m}}"
+        f"{', HighLatencyP99: off' if 'off' in case else ''}}}}}\n"
+        for index, (case, latency) in enumerate(pairs.items())
+    )
+    files = render(spec_of(tmp_path, models), ["prometheus"])
+    proof = yaml.safe_load(files["prometheus/generated/tests/PredictedSloBreach.yml"])
+    fires = [test["name"] for test in proof["tests"] if test["name"].endswith("fires and resolves")]
+    assert len(fires) == len(pairs)
+    for path in (f"{RULES}/recording.yml", f"{RULES}/alerts.yml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(files[path])
+    folder = tmp_path / "prometheus/generated"
+    (folder / "tests").mkdir()
+    (folder / "tests/breach.yml").write_text(
+        files["prometheus/generated/tests/PredictedSloBreach.yml"]
+    )
+    verify_rules(folder, [folder / "tests/breach.yml"])
+
+
 ASKED = ", ".join(f"{name}: on" for name, alert in ALERTS.items() if alert.asked)
 EVERY_ALERT = f"""\
   - {{name: m, version: "0", task: regression, state: retired}}

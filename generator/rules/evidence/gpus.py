@@ -25,6 +25,8 @@ LONGEST_WINDOW: Final[Mapping[str, Duration]] = {
 """By alert, where it is longer than five minutes."""
 
 _MEMORY: Final = 64 * 2**30
+_MOST: Final = 100
+"""GPUs of a machine: each is a series of the proof."""
 _UUID: Final = "GPU-00000000-0000-0000-0000-000000000000"
 
 
@@ -77,8 +79,10 @@ def _lost(_: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     return Evidence(firing=lost, labels=_labels(spec), silent={"answers": there})
 
 
-def _missing(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _missing(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence | None:
     missing = math.floor(threshold.value) + 1
+    if missing > _MOST:
+        return None  # more than any machine has
     expected = selector(catalog.GPU_EXPECTED_DEVICES, instance=_device(spec)["instance"])
     seen = _series(catalog.GPU_UP, spec)
     others = {

@@ -9,10 +9,13 @@ from typing import Final
 from contract import catalog
 from contract.alerts import LEAST_EXPECTED, NEAR_BREACH, Threshold, thresholds
 from contract.quantity import Duration
+from contract.slo import objectives
 from contract.spec import QUANTILES, Model, Spec
 from generator.queries.recorded_past import HISTORY
 from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, window
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
+from generator.rules.evidence.slo import promised
+from generator.rules.humanized import as_shown
 
 __all__ = ["SERVING_EVIDENCE"]
 
@@ -46,7 +49,7 @@ def _steps(times: Timeline, duration: Duration) -> float:
 def _vanished(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
     times = _since_yesterday(threshold.hold)
     # In five minutes, and in one of the steps.
-    usual = threshold.value * 1.05 or 1.0
+    usual = as_shown(threshold.value * 1.05) or 1.0
     step = usual / _steps(times, Duration.parse("5m"))
     few = step * 0.9
     return Evidence(
@@ -80,11 +83,13 @@ def _dropped(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidenc
 # How fast it is
 
 
-def _anomaly(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
+def _anomaly(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence | None:
     past = HISTORY.milliseconds + HOUR.milliseconds + _SETTLED.milliseconds
     times = Timeline.after(Duration(past), threshold.hold)
-    # The longer it is bad, the more of it is past.
-    score = threshold.value * (1.05 if threshold.hold.milliseconds < HOUR.milliseconds / 2 else 2)
+    if times.at(times.bad - times.begin).milliseconds >= HOUR.milliseconds:
+        return None  # it is part of its own past by then, and its score no longer what it was
+    # As it is shown: half a digit more could be rounded either way.
+    score = as_shown(threshold.value * 1.05)
 
     def slow(by: float, requests: float = _MANY) -> Inputs:
         """So many deviations slower; one is a tenth of what is usual."""
@@ -120,11 +125,13 @@ def _breach(threshold: Threshold, model: Model, spec: Spec, _: Timeline) -> Evid
     steps = math.ceil(threshold.hold.milliseconds / times.step.milliseconds)
     # Time passes while the hold runs; half a second, because the slope is a float.
     left = threshold.value - (steps + 3) * step + 0.5
-    promise = max(model.slo.latency, key=lambda pair: pair.target, default=None)
-    if left <= 0 or promise is None:
+    of_latency = [one for one in objectives(model) if one.kind == "latency"]
+    if left <= 0 or not of_latency:
         return None  # broken before the hold is over, or nothing is promised
-    limit, target = promise.threshold.seconds, promise.target
-    name = f"HighLatency{QUANTILES[target].upper()}"
+    # The strictest, whose quantile the buckets of `grows` are made for.
+    promise = max(of_latency, key=lambda one: (one.target, -float(one.limit)))
+    limit, target = float(promise.limit), promise.target
+    name = f"HighLatency{QUANTILES.get(target, '').upper()}"
     held = {
         selector(
             catalog.ALERT_THRESHOLD,
@@ -136,9 +143,7 @@ def _breach(threshold: Threshold, model: Model, spec: Spec, _: Timeline) -> Evid
         ): times.gauge(one.value, one.value)
         for one in thresholds(spec)
         if (one.model_name, one.model_version) == model.key and one.alert == name
-    }
-    if not held:
-        return None  # what is promised is watched by nothing
+    } or promised(promise, _identity(threshold), times)
 
     def grows(seconds: float, requests: int = 10**6) -> Inputs:
         """Shares of the limit by step, of which the last one of the bad is `seconds` before it."""
@@ -207,7 +212,7 @@ def _queue(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
         rest = times.end - times.bad - 1
         return {series: f"{first:.12g}{pace:+.12g}x{times.bad} 0x{rest}"}
 
-    above, pace = limit * 1.05, limit * 0.05 / (steps + 2.5)
+    above, pace = as_shown(limit * 1.05), limit * 0.05 / (steps + 2.5)
     return Evidence(
         growing=True,
         firing=waiting(above, pace),
@@ -311,7 +316,7 @@ def _unregistered(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -
             for version, number in (("stray", stray), ("other", other))
         }
 
-    above = limit * 1.05 or 1.0
+    above = as_shown(limit * 1.05) or 1.0
     return Evidence(
         firing=events(above),
         labels={"unregistered_version": "stray"},
@@ -326,7 +331,7 @@ def _unregistered(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -
 
 def _retired(threshold: Threshold, _: Model, spec: Spec, times: Timeline) -> Evidence:
     steps = _steps(times, window(spec, FIVE_MINUTES))
-    above = threshold.value * 1.05 or 1.0
+    above = as_shown(threshold.value * 1.05) or 1.0
 
     def requests(number: float) -> Inputs:
         return _requests(threshold, times, number / steps, 0)
