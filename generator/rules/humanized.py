@@ -5,6 +5,8 @@ Source: prometheus/template/template.go and prometheus/common, the same from 2.4
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["as_shown", "humanize_duration", "humanize_number", "humanize_percentage"]
 
 
@@ -14,8 +16,11 @@ def humanize_number(value: float) -> str:
 
 
 def as_shown(value: float) -> float:
-    """The number that humanize_number writes: what is next to it is written alike."""
-    return float(humanize_number(value))
+    """A little less, so that what is next to it is written alike: 1.575 → 1.57."""
+    if value <= 0:
+        return value
+    digits = 2 - math.floor(math.log10(value))
+    return float(round(math.floor(value * 10.0**digits) / 10.0**digits, max(digits, 0)))
 
 
 def humanize_percentage(ratio: float) -> str:

@@ -193,7 +193,9 @@ def _escalation_tests(
     }
     told = _expected(alerts.escalation(alert, threshold.severity), worse, evidence, None, spec)
     since = times.at(evidence.since).milliseconds + after.milliseconds
-    before = [] if evidence.growing else [(Duration(since - times.step.milliseconds), [usual])]
+    # At a sample: between two of them a time grows, and with it the value.
+    just_before = (since - 1) // times.step.milliseconds * times.step.milliseconds
+    before = [] if evidence.growing else [(Duration(just_before), [usual])]
     yield _test(
         f"{alert.name} {threshold.severity} of {model.name} {model.version} escalates",
         alert.name,

@@ -34,6 +34,7 @@ from generator.rules.needed import RuleFiles
 from generator.rules.proofs import proven, render_every_proof, render_proofs
 from generator.rules.recording import RULES as RECORDED
 from generator.verify import verify_rules
+from generator.write import stage
 from tests.processes import ROOT
 
 RULES = "prometheus/generated/rules"
@@ -327,9 +328,10 @@ def test_what_ends_by_itself_escalates_before_that_or_not_at_all(tmp_path: Path)
 
 ROUNDED = {
     "LatencyAnomaly": "77",
-    "QueueGrowing": "25",
+    "QueueGrowing": "1.5",
+    "LowConfidence": "12.5%",
     "TrafficVanished": "77",
-    "UnregisteredVersion": "25",
+    "UnregisteredVersion": "1.5",
 }
 
 
@@ -341,6 +343,26 @@ def test_a_value_that_could_be_rounded_either_way_is_proven(
     text = f"alerts: {{{alert}: {{threshold: {threshold}}}, {off}}}"
     model = f'  - {{name: m, version: "1", task: regression, {text}}}\n'
     assert prove_every_model(spec_of(tmp_path, model)) == 1
+
+
+def test_a_time_that_grows_between_two_samples_is_proven(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression, profile: profile.json, alerts:'
+        " {DriftEvaluationStale: {for: 30s, threshold: 5m, escalate_after: 10m}}}]\n"
+    )
+    shutil.copy(ROOT / "tests/generator/everything/profile.json", tmp_path)
+    files = render(read_spec(tmp_path / "models.yaml"), ["prometheus"])
+    with stage(tmp_path, files) as staged:
+        verify_rules(
+            staged / "prometheus/generated",
+            [staged / "prometheus/generated/tests/DriftEvaluationStale.yml"],
+        )
+
+
+def test_a_tier_that_waits_longer_than_its_window_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    text = "alerts: {ErrorBudgetBurn1h: {for: 3h}}"
+    spec = spec_of(tmp_path, f'  - {{name: m, version: "1", task: regression, {text}}}\n')
+    assert "ErrorBudgetBurn1h" not in render_proofs(spec)
 
 
 def test_a_breach_is_foreseen_as_early_as_its_threshold_asks(tmp_path: Path) -> None:

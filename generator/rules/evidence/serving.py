@@ -212,7 +212,8 @@ def _queue(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
         rest = times.end - times.bad - 1
         return {series: f"{first:.12g}{pace:+.12g}x{times.bad} 0x{rest}"}
 
-    above, pace = as_shown(limit * 1.05), limit * 0.05 / (steps + 2.5)
+    above = as_shown(limit * 1.05)
+    pace = (above - limit) / (steps + 2.5)
     return Evidence(
         growing=True,
         firing=waiting(above, pace),
@@ -233,6 +234,7 @@ def _queue(threshold: Threshold, _: Model, __: Spec, ___: Timeline) -> Evidence:
 
 def _confidence(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Evidence:
     limit, identity = threshold.value, _identity(threshold)
+    unsure = as_shown(limit * 0.99)
 
     def sure(mean: float, number: float = 1000) -> Inputs:
         return {
@@ -247,11 +249,11 @@ def _confidence(threshold: Threshold, _: Model, __: Spec, times: Timeline) -> Ev
 
     few = 5 / (300 / times.step.seconds + 1)
     return Evidence(
-        firing=sure(limit * 0.99),
-        value=limit * 0.99,
+        firing=sure(unsure),
+        value=unsure,
         silent={
             "just above": sure(limit * 1.01),
-            "only a few requests": sure(limit * 0.99, few),
+            "only a few requests": sure(unsure, few),
         },
     )
 

@@ -53,6 +53,8 @@ def _evidence(tier: Tier) -> Callable[[Threshold, Model, Spec, Timeline], Eviden
     """
 
     def evidence(threshold: Threshold, model: Model, _: Spec, times: Timeline) -> Evidence | None:
+        if 2 * threshold.hold.milliseconds > tier.long.milliseconds:
+            return None  # it is not bad for so long here
         objective = next(o for o in objectives(model) if o.name == threshold.objective)
 
         def found(name: str) -> Evidence:
