@@ -59,7 +59,8 @@ _ENOUGH: Final = f"and there were at least {MIN_REQUESTS} requests in the last 5
 
 CONDITIONS: Final = {
     "TargetDown": "Prometheus can't scrape a target that models.yaml names for the model, or does "
-    "not try to.",
+    "not try to. Of a model with several targets it fires for each, and once more for all of them "
+    "where none is left.",
     "HighErrorRatio": "The share of requests with status `error` in the last 5 minutes is above "
     f"the threshold, {_ENOUGH}.",
     **{

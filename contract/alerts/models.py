@@ -49,8 +49,8 @@ REQUEST_ALERTS: Final = (
         "TargetDown",
         ("critical",),
         Duration.parse("2m"),
-        "{model} is not reachable",
-        "Prometheus cannot scrape {target}, which serves {model}; what happens there is unseen "
+        "{model} is not reachable at {target}",
+        "Prometheus cannot scrape {target} of {model}; what happens there is unseen "
         "until it is back.",
         lambda _, __: {"": 1.0},
         "none",

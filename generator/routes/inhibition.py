@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from contract.spec import ALERT_NAMES, SEVERITIES
+from generator.queries.alerting.models import EVERY_TARGET
 from generator.queries.slo import SLO_TIERS
 from generator.routes.names import equals, one_of
+from generator.text import quoted
 
 __all__ = ["ABOUT", "inhibitions"]
 
@@ -48,7 +51,7 @@ def inhibitions() -> list[dict[str, Any]]:
         for index, severity in reversed(list(enumerate(SEVERITIES)))
         if index
     ]
-    return [*ladder, *_tiers(), _down(), *_not_loaded()]
+    return [*ladder, *_tiers(), *_down(), *_not_loaded()]
 
 
 def _tiers() -> list[dict[str, Any]]:
@@ -64,13 +67,21 @@ def _tiers() -> list[dict[str, Any]]:
     ]
 
 
-def _down() -> dict[str, Any]:
-    symptoms = [name for name in ALERT_NAMES if name != "TargetDown"]
-    return {
-        # With a replica left, the model's other alerts are about the requests it still gets.
-        "source_matchers": [equals("alertname", "TargetDown"), equals("targets", "1")],
-        "target_matchers": [one_of("alertname", symptoms)],
-        "equal": ["model_name", "model_version"],
+def _down() -> Iterator[dict[str, Any]]:
+    """With a replica left, the model's other alerts are about the requests it still gets."""
+    down, as_one = equals("alertname", "TargetDown"), quoted(f'target=~"{EVERY_TARGET}"')
+    symptoms = one_of("alertname", [name for name in ALERT_NAMES if name != "TargetDown"])
+    of_model = ["model_name", "model_version"]
+    for none_left in (equals("targets", "1"), as_one):
+        yield {
+            "source_matchers": [down, none_left],
+            "target_matchers": [symptoms],
+            "equal": of_model,
+        }
+    yield {
+        "source_matchers": [down, as_one],
+        "target_matchers": [down, quoted(f'target!~"{EVERY_TARGET}"')],
+        "equal": of_model,
     }
 
 

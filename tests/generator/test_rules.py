@@ -308,6 +308,32 @@ def test_an_alert_that_cannot_fire_has_no_proof(tmp_path: Path) -> None:
     assert "PredictedSloBreach" not in render_proofs(spec)
 
 
+def test_a_model_without_any_target_left_is_told_as_one(tmp_path: Path) -> None:
+    targets = ", ".join(f'"127.0.0.1:{port}"' for port in (9101, 9201))
+    spec = spec_of(
+        tmp_path,
+        f'  - {{name: m, version: "1", task: regression, serving: {{targets: [{targets}]}}}}\n',
+    )
+    files = render(spec, ["prometheus"])
+    proof = yaml.safe_load(files["prometheus/generated/tests/TargetDown.yml"])
+    [test] = [test for test in proof["tests"] if test["name"].endswith("fires and resolves")]
+    test["input_series"] = [
+        {**one, "values": "0+0x20"} if one["series"].startswith("up{") else one
+        for one in test["input_series"]
+    ]
+    [fires] = [moment for moment in test["alert_rule_test"] if moment["exp_alerts"]]
+    [first] = fires["exp_alerts"]
+    fires["exp_alerts"] = [
+        yaml.safe_load(yaml.safe_dump(first).replace("127.0.0.1:9101", target))
+        for target in ("127.0.0.1:9101", "127.0.0.1:9201", "all 2 targets")
+    ]
+    test["alert_rule_test"] = [fires]
+    files["prometheus/generated/tests/TargetDown.yml"] = yaml.safe_dump({**proof, "tests": [test]})
+    with stage(tmp_path, files) as staged:
+        folder = staged / "prometheus/generated"
+        verify_rules(folder, [folder / "tests/TargetDown.yml"])
+
+
 def test_what_ends_by_itself_escalates_before_that_or_not_at_all(tmp_path: Path) -> None:
     def escalating(after: str) -> set[str]:
         (tmp_path / "models.yaml").write_text(

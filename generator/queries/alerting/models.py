@@ -10,7 +10,18 @@ from generator.queries import recorded
 from generator.queries.alerting.promise import Promise, above, compare, enough
 from generator.queries.slo import RATIOS
 
-__all__ = ["DRIFT_EXPRESSIONS", "REQUEST_EXPRESSIONS"]
+__all__ = ["DRIFT_EXPRESSIONS", "EVERY_TARGET", "REQUEST_EXPRESSIONS"]
+
+EVERY_TARGET: Final = "all .+ targets"
+"""Matches the target of TargetDown that stands for all of a model's, where it has several."""
+
+
+def _target_down(promise: Promise) -> str:
+    """Each target, and all of them as one: whoever has no replica left needs to know just that."""
+    several = f'{recorded.TARGET_UP}{{targets!="1"}}'
+    best = f"max by (model_name, model_version, targets) ({several})"
+    as_one = f'label_replace({best}, "target", "all $1 targets", "targets", "(.+)")'
+    return compare(f"({recorded.TARGET_UP} or {as_one})", "<", promise)
 
 
 def _drifted(promise: Promise) -> str:
@@ -23,7 +34,7 @@ def _drifted(promise: Promise) -> str:
 
 
 REQUEST_EXPRESSIONS: Final[dict[str, Callable[[Promise], str]]] = {
-    "TargetDown": lambda promise: compare(str(recorded.TARGET_UP), "<", promise),
+    "TargetDown": _target_down,
     "HighErrorRatio": above(recorded.ERROR_RATIO, guarded=True),
     **{
         f"HighLatency{name.upper()}": above(recorded.LATENCY_QUANTILES[name], guarded=True)
