@@ -252,12 +252,15 @@ def _check_references(data: Any, document: Document) -> None:
 
 def _check_units(data: Any, document: Document) -> None:
     """Thresholds of alerts in the unit that the alert has; on raw data, where it still stands."""
-    defaults = data.get("defaults") if isinstance(data, dict) else None
     places: list[tuple[KeyPath, Any]] = [
         (("models", index), model) for index, model in _models(data)
     ]
     refused = {problem.path for problem in document.problems}
-    for path, section in [(("defaults",), defaults), *places]:
+    of_all = [
+        ((key,), data.get(key) if isinstance(data, dict) else None)
+        for key in ("defaults", "gpu", "stack")
+    ]
+    for path, section in [*of_all, *places]:
         alerts = section.get("alerts") if isinstance(section, dict) else None
         for name, settings in alerts.items() if isinstance(alerts, dict) else ():
             here = (*path, "alerts", name, "threshold")
@@ -436,11 +439,12 @@ def _check_alerts(spec: Spec, document: Document) -> None:
     sections += [
         (("defaults", "alerts"), spec.defaults.alerts),
         (("gpu", "alerts"), spec.gpu.alerts),
+        (("stack", "alerts"), spec.stack.alerts),
     ]
     for path, alerts in sections:
         for name, settings in alerts.items():
             _check_alert(ALERTS[name], settings, (*path, name), document)
-            if path[0] == "models" and settings.escalate_after is not None:
+            if path[0] != "defaults" and settings.escalate_after is not None:
                 usual = spec.defaults.alerts.get(name)
                 severity = settings.severity or (usual.severity if usual else None)
                 _check_escalating(ALERTS[name], severity, (*path, name), document)

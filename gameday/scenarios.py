@@ -38,7 +38,7 @@ UNCOVERED: Final = {
     "MultivariateDrift": "it compares rows with a reference of rows, which no model here has",
     "EstimatedDecay": "a demo that is unsure of everything has too few such rows in its profile "
     "for an estimate to be certain",
-    "ExporterStale": "ten minutes by the clock on the wall, which no time scale divides",
+    "ExporterStale": "an exporter has to answer and collect nothing, which no fault here does",
     "Watchdog": "it fires when nothing is wrong; the game day waits for it before it begins",
 }
 """Alerts that no scenario sets off, and why."""

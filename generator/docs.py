@@ -26,7 +26,6 @@ from generator.queries.alerting import (
     GPU_EXPRESSIONS,
     MODEL_EXPRESSIONS,
     STACK_EXPRESSIONS,
-    STALE,
     Promise,
 )
 from generator.queries.compatibility import translations
@@ -166,7 +165,7 @@ CONDITIONS: Final = {
     "PromisesMissing": "No threshold of any alert is known, so that no model's alert could fire. "
     "Thresholds outlive the drift collector by 15 minutes.",
     "ExporterStale": "An exporter answers Prometheus, but last collected anything longer ago than "
-    f"{STALE}, or failed to.",
+    "the threshold, or failed to.",
     "SpecRefused": "A process refuses models.yaml as it is now, and goes on with the one before.",
     "RuleFailures": "An evaluation of a group of rules failed in the last 15 minutes, or was left "
     "out because the one before took longer than the interval.",
@@ -259,8 +258,13 @@ def _page(alert: Alert, spec: Spec) -> _Page:
 
 
 def _settings(alert: Alert, spec: Spec) -> AlertSettings | None:
-    alerts = spec.gpu.alerts if alert.scope == "gpu" else spec.defaults.alerts
-    return alerts.get(alert.name)
+    match alert.scope:
+        case "gpu":
+            return spec.gpu.alerts.get(alert.name)
+        case "stack":
+            return spec.stack.alerts.get(alert.name)
+        case "model":
+            return spec.defaults.alerts.get(alert.name)
 
 
 def _expression(alert: Alert, severity: Severity, hold: Duration, spec: Spec) -> str:
@@ -272,13 +276,13 @@ def _expression(alert: Alert, severity: Severity, hold: Duration, spec: Spec) ->
             assert value is not None
             return GPU_EXPRESSIONS[alert.name](GpuThreshold(alert.name, severity, hold, value))
         case "stack":
-            return STACK_EXPRESSIONS[alert.name]
+            return STACK_EXPRESSIONS[alert.name](_value(alert, severity, spec) or 0)
 
 
 def _threshold(alert: Alert, severity: Severity, spec: Spec) -> str:
-    if alert.scope == "stack" or alert.display == "none":
-        return "–"
     settings = _settings(alert, spec)
+    if alert.display == "none" or (alert.scope == "stack" and alert.default is None):
+        return "off" if settings is not None and not settings.enabled else "–"
     value = _value(alert, severity, spec)
     if value is None or (settings is not None and not settings.enabled):
         return "off"

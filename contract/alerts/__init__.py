@@ -8,7 +8,7 @@ model and still fires at each model's own promise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
@@ -26,7 +26,8 @@ from contract.alerts.serving import (
 from contract.alerts.slo import SLO_ALERTS
 from contract.alerts.stack import STACK_ALERTS
 from contract.alerts.versions import VERSION_ALERTS
-from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, Spec
+from contract.quantity import Duration
+from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, STACK_ALERT_NAMES, AlertSettings, Spec
 
 __all__ = [
     "ALERTS",
@@ -48,6 +49,7 @@ __all__ = [
     "gpu_thresholds",
     "lasts",
     "next_severity",
+    "stack_thresholds",
     "thresholds",
 ]
 
@@ -67,6 +69,9 @@ if tuple(alert.name for alert in _OF_MODELS) != ALERT_NAMES:
     raise AssertionError("contract.spec.ALERT_NAMES and the alerts of models differ")
 if tuple(alert.name for alert in GPU_ALERTS) != GPU_ALERT_NAMES:
     raise AssertionError("contract.spec.GPU_ALERT_NAMES and the alerts of GPUs differ")
+
+if {alert.name for alert in STACK_ALERTS} - {"Watchdog"} != set(STACK_ALERT_NAMES):
+    raise AssertionError("contract.spec.STACK_ALERT_NAMES and the alerts of the stack differ")
 
 
 def thresholds(spec: Spec) -> Iterator[Threshold]:
@@ -102,14 +107,27 @@ def thresholds(spec: Spec) -> Iterator[Threshold]:
 
 def gpu_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
     """Every threshold of GPUs that is on: one for each alert."""
-    for alert in GPU_ALERTS:
-        settings = spec.gpu.alerts.get(alert.name)
-        if settings is not None and not settings.enabled:
+    yield from _of_all(GPU_ALERTS, spec.gpu.alerts, spec)
+
+
+def stack_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
+    """What is on of the alerts of the stack itself."""
+    yield from _of_all(STACK_ALERTS, spec.stack.alerts, spec)
+
+
+def _of_all(
+    alerts: Sequence[Alert], chosen: Mapping[str, AlertSettings], spec: Spec
+) -> Iterator[GpuThreshold]:
+    for alert in alerts:
+        settings = chosen.get(alert.name) or AlertSettings()
+        if not settings.enabled:
             continue
-        assert alert.default is not None
-        value = alert.default
-        if settings is not None and settings.threshold is not None:
+        value = alert.default or 0.0
+        if settings.threshold is not None:
             value = settings.threshold
-        hold = settings.hold if settings and settings.hold else alert.hold
-        severity = settings.severity if settings and settings.severity else alert.severities[0]
-        yield GpuThreshold(alert.name, severity, hold, value)
+        hold, after = settings.hold or alert.hold, settings.escalate_after
+        whole = None
+        if after is not None:
+            whole = Duration(spec.clock(hold).milliseconds + spec.clock(after).milliseconds)
+        severity = settings.severity or alert.severities[0]
+        yield GpuThreshold(alert.name, severity, hold, value, whole)

@@ -39,7 +39,7 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     """What every firing alert of the name carries besides its severity."""
     default: float | None = None
-    """The threshold of an alert of GPUs, where `gpu.alerts` does not set another."""
+    """The threshold of an alert of GPUs or the stack, where models.yaml does not set another."""
     about_model: bool = False
     """Of an alert of the stack, whether its series name a model and its team, who are told then."""
     asked: bool = False
@@ -62,10 +62,10 @@ class Alert:
 
     @property
     def scope(self) -> Scope:
-        """Models have `promised`, GPUs a `default`, the stack itself has neither."""
+        """Models have `promised`; what GPUs have is set under `gpu`."""
         if self.promised is not None:
             return "model"
-        return "gpu" if self.default is not None else "stack"
+        return "gpu" if self.set_by.startswith("gpu.") else "stack"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,12 +85,16 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, order=True)
 class GpuThreshold:
-    """What one alert of GPUs watches, the same on every GPU; `value` in the alert's base unit."""
+    """What one alert of GPUs watches, the same on every GPU; `value` in the alert's base unit.
+
+    So are those of the stack, of which most have no threshold: their value is 0.
+    """
 
     alert: str
     severity: Severity
     hold: Duration
     value: float
+    escalate_after: Duration | None = None
 
 
 def of_model(name: str, default: float) -> Promised:

@@ -32,7 +32,10 @@ STACK_ALERTS: Final = (
         Duration.parse("5m"),
         "{job} at {instance} answers, but with old data",
         "{job} at {instance} answers Prometheus, but the last time that it collected anything was "
-        "more than 10 minutes ago, or failed.",
+        "more than {threshold} ago, or failed.",
+        display="duration",
+        set_by="stack.alerts.ExporterStale.threshold",
+        default=600.0,
     ),
     Alert(
         "SpecRefused",

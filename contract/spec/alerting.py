@@ -16,12 +16,14 @@ __all__ = [
     "ALERT_NAMES",
     "GPU_ALERT_NAMES",
     "SEVERITIES",
+    "STACK_ALERT_NAMES",
     "AlertName",
     "AlertSettings",
     "Alerts",
     "GpuAlerts",
     "Severity",
     "SomeAlertSettings",
+    "StackAlerts",
 ]
 
 Severity = Literal["info", "warning", "error", "critical"]
@@ -77,6 +79,20 @@ GPU_ALERT_NAMES: Final = (
     "GpuIdleButHeld",
 )
 """Alerts that `gpu.alerts` can override or disable; contract.alerts defines them."""
+
+STACK_ALERT_NAMES: Final = (
+    "ExporterDown",
+    "PromisesMissing",
+    "ExporterStale",
+    "SpecRefused",
+    "RuleFailures",
+    "NotificationsFailing",
+    "ConfigReloadFailed",
+    "NotificationsNotWritten",
+    "RemediationFailing",
+)
+"""Alerts that `stack.alerts` can override or disable; contract.alerts defines them. Watchdog is not
+among them: without it nobody knows whether alerts arrive."""
 
 
 def _number_or_unit(value: object) -> object:
@@ -142,5 +158,9 @@ SomeAlertSettings = Annotated[
 Alerts = dict[AlertName, SomeAlertSettings]
 GpuAlerts = dict[
     Annotated[str, AfterValidator(_one_of_alerts(GPU_ALERT_NAMES))],
+    SomeAlertSettings,
+]
+StackAlerts = dict[
+    Annotated[str, AfterValidator(_one_of_alerts(STACK_ALERT_NAMES))],
     SomeAlertSettings,
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from contract.quantity import Duration, HostPort, problem
-from contract.spec.alerting import GpuAlerts
+from contract.spec.alerting import GpuAlerts, StackAlerts
 from contract.spec.section import ExistingFile, Section, as_tuple
 
 __all__ = [
@@ -82,6 +82,8 @@ class Stack(Section):
     """How often Prometheus evaluates rules."""
     retention: Duration = Duration.parse("35d")
     """How long Prometheus keeps samples."""
+    alerts: StackAlerts = {}
+    """Alerts on the stack itself, where they differ from docs/alerts.md."""
 
 
 class Gpu(Section):

@@ -13,6 +13,7 @@ from contract.alerts import (
     escalations,
     gpu_thresholds,
     next_severity,
+    stack_thresholds,
     thresholds,
 )
 from contract.quantity import Duration
@@ -25,22 +26,25 @@ from generator.queries.alerting import (
     WATCHDOG,
     Promise,
     escalated,
+    escalated_after,
 )
 from generator.queries.recorded import Group
 from generator.queries.recorded_gpu import HOLDER, NO_MODEL
 from generator.queries.windows import ONE_MINUTE, TWO_MINUTES
-from generator.rules.annotations import render_annotations, render_gpu_annotations
+from generator.rules.annotations import SHOWN, render_annotations, render_gpu_annotations
 from generator.text import render_template
 
 __all__ = [
     "Rule",
     "alert_rules",
+    "clocked",
     "escalation",
     "escalation_rules",
     "group_names",
     "nobody",
     "promises",
     "render_alerts",
+    "stated",
 ]
 
 _FAST: Final = Group("model-alerts")
@@ -50,6 +54,7 @@ _STACK: Final = Group("stack-alerts", slowly=ONE_MINUTE)
 _WATCHDOG: Final = Group("watchdog")
 _ESCALATIONS: Final = Group("model-escalations", slowly=ONE_MINUTE)
 """Groups in the order in which one reads what another says."""
+_LEAST_AGE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ def alert_rules(spec: Spec) -> tuple[list[Rule], list[Rule], list[Rule]]:
     """The rules of the models' alerts, of those of GPUs and of the stack's."""
     of_models = [_model_rule(promise, spec) for promise in promises(spec)]
     of_gpus = [_gpu_rule(threshold, spec) for threshold in gpu_thresholds(spec)]
-    of_stack = [_stack_rule(ALERTS[name], name, spec) for name in STACK_EXPRESSIONS]
+    of_stack = [_stack_rule(threshold, spec) for threshold in stack_thresholds(spec)]
     return of_models, of_gpus, of_stack
 
 
@@ -93,15 +98,17 @@ def group_names() -> tuple[str, ...]:
 
 
 def escalation_rules(spec: Spec) -> list[Rule]:
-    """For each alert and severity that some model lets escalate, the rule that does it.
+    """For each alert and severity that somebody lets escalate, the rule that does it.
 
     It has the alert's own name, so that whoever silences the alert of a model silences both.
     """
     order = list(ALERTS)
     found = {(order.index(one.alert), one.severity) for one in escalations(spec, thresholds(spec))}
-    return [
+    of_models = [
         _escalation_rule(ALERTS[order[index]], severity, spec) for index, severity in sorted(found)
     ]
+    of_all = (*gpu_thresholds(spec), *stack_thresholds(spec))
+    return [*of_models, *(_escalation_of_all(one, spec) for one in of_all if one.escalate_after)]
 
 
 def _escalation_rule(alert: Alert, severity: Severity, spec: Spec) -> Rule:
@@ -114,8 +121,34 @@ def _escalation_rule(alert: Alert, severity: Severity, spec: Spec) -> Rule:
     )
 
 
+def _escalation_of_all(threshold: GpuThreshold, spec: Spec) -> Rule:
+    told = escalation(ALERTS[threshold.alert], threshold.severity)
+    severity = next_severity(threshold.severity)
+    return Rule(
+        alert=told.name,
+        expression=escalated_after(threshold),
+        hold=None,
+        labels={"severity": severity, "escalated_from": threshold.severity},
+        annotations=(
+            render_gpu_annotations(told, threshold.value, spec)
+            if told.scope == "gpu"
+            else render_annotations(told, severity, spec)
+        ),
+    )
+
+
 def escalation(alert: Alert, severity: Severity) -> Alert:
     """What an escalated alert says: that it was there all the time."""
+    if alert.scope != "model" and not alert.about_model:
+        where = "{gpu}: n" if "{gpu}" in alert.summary else "N"
+        whose = "{holder}" if "{holder}" in alert.summary else ""
+        return replace(
+            alert,
+            display="none",
+            summary=f"{where}obody took care of {alert.name}{whose}",
+            description=f"{alert.name} fires as {severity}, and has for longer than escalate_after "
+            "allows. Nobody resolved it; who works on it can silence it.",
+        )
     return replace(
         alert,
         display="none",
@@ -157,16 +190,31 @@ def _gpu_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
     )
 
 
-def _stack_rule(alert: Alert, name: str, spec: Spec) -> Rule:
-    severity: Severity = alert.severities[0]
+def _stack_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
+    alert, severity = ALERTS[threshold.alert], threshold.severity
     whose = {} if alert.about_model else nobody(spec)
     return Rule(
-        alert=name,
-        expression=STACK_EXPRESSIONS[name],
-        hold=_hold(alert.hold, spec),
+        alert=alert.name,
+        expression=STACK_EXPRESSIONS[alert.name](clocked(threshold, spec)),
+        hold=_hold(threshold.hold, spec),
         labels={"severity": severity, **whose},
-        annotations=render_annotations(alert, severity, spec),
+        annotations=render_annotations(stated(alert, threshold.value), severity, spec),
     )
+
+
+def clocked(threshold: GpuThreshold, spec: Spec) -> float:
+    """A threshold of the stack as Prometheus sees it.
+
+    All of them are times; not even a fast clock lets an exporter collect without a pause.
+    """
+    scaled = threshold.value / spec.time_scale
+    return max(scaled, min(threshold.value, _LEAST_AGE))
+
+
+def stated(alert: Alert, threshold: float) -> Alert:
+    """An alert of the stack whose text says its threshold."""
+    shown = SHOWN[alert.display](threshold)
+    return replace(alert, description=alert.description.replace("{threshold}", shown))
 
 
 def nobody(spec: Spec) -> dict[str, str]:

@@ -5,7 +5,7 @@ One model proves a rule, because the rule is the same for all; `proven` says whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
@@ -19,6 +19,7 @@ from contract.alerts import (
     escalations,
     gpu_thresholds,
     next_severity,
+    stack_thresholds,
     thresholds,
 )
 from contract.quantity import Duration
@@ -60,8 +61,9 @@ def render_proofs(spec: Spec) -> dict[str, str]:
         tests.setdefault(threshold.alert, []).extend(_escalation_tests(threshold, after, spec))
     for gpu in gpu_thresholds(spec):
         tests[gpu.alert] = list(_gpu_tests(gpu, spec))
-    for name in STACK_EVIDENCE:
-        tests[name] = list(_stack_tests(ALERTS[name], spec))
+    for of_stack in stack_thresholds(spec):
+        if of_stack.alert in STACK_EVIDENCE:
+            tests[of_stack.alert] = list(_stack_tests(of_stack, spec))
     tests["Watchdog"] = [_watchdog(spec)]
     return {
         name: _file(found, every=SLO_EVALUATED.get(name)) for name, found in tests.items() if found
@@ -220,14 +222,51 @@ def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
     yield from _tests(
         threshold.alert, threshold.alert, threshold.hold, times, evidence, {}, expected
     )
+    if threshold.escalate_after is not None:
+        yield from _escalation_of_all(threshold, LONGEST_WINDOW, GPU_EVIDENCE, labels, spec)
 
 
-def _stack_tests(alert: Alert, spec: Spec) -> Iterator[dict[str, Any]]:
-    times = Timeline.of(alert.hold, spec, STACK_WINDOWS.get(alert.name, FIVE_MINUTES))
-    evidence = STACK_EVIDENCE[alert.name](spec, times)
-    labels = {**_stack_labels(alert, spec), **evidence.labels}
+def _stack_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
+    alert = alerts.stated(ALERTS[threshold.alert], threshold.value)
+    times = Timeline.of(threshold.hold, spec, STACK_WINDOWS.get(alert.name, FIVE_MINUTES))
+    evidence = STACK_EVIDENCE[alert.name](threshold, spec, times)
+    labels = {**_stack_labels(alert, spec), "severity": threshold.severity, **evidence.labels}
     expected = _expected(alert, labels, evidence, None, spec)
-    yield from _tests(alert.name, alert.name, alert.hold, times, evidence, {}, expected)
+    yield from _tests(alert.name, alert.name, threshold.hold, times, evidence, {}, expected)
+    if threshold.escalate_after is not None:
+        yield from _escalation_of_all(threshold, STACK_WINDOWS, STACK_EVIDENCE, labels, spec)
+
+
+def _escalation_of_all(
+    threshold: GpuThreshold,
+    windows: Mapping[str, Duration],
+    evidence_of: Mapping[str, Callable[[GpuThreshold, Spec, Timeline], Evidence | None]],
+    labels: Mapping[str, str],
+    spec: Spec,
+) -> Iterator[dict[str, Any]]:
+    """What makes an alert of GPUs or of the stack fire goes on for longer than it may."""
+    assert threshold.escalate_after is not None
+    # A step later than when it escalates.
+    long = replace(threshold, hold=Duration(threshold.escalate_after.milliseconds + 120_000))
+    times = Timeline.of(long.hold, spec, windows.get(threshold.alert, FIVE_MINUTES))
+    evidence = evidence_of[threshold.alert](long, spec, times)
+    if evidence is None or evidence.value is not None:
+        return  # a value that the long wait would have changed
+    worse = {
+        **labels,
+        "severity": next_severity(threshold.severity),
+        "escalated_from": threshold.severity,
+    }
+    alert = alerts.stated(ALERTS[threshold.alert], threshold.value)
+    told = _expected(alerts.escalation(alert, threshold.severity), worse, evidence, None, spec)
+    usual = _expected(alert, labels, evidence, None, spec)
+    yield _test(
+        f"{alert.name} escalates",
+        alert.name,
+        times,
+        evidence.firing,
+        [(times.at(times.bad), [usual, told]), (times.at(times.end), [])],
+    )
 
 
 def _watchdog(spec: Spec) -> dict[str, Any]:

@@ -357,6 +357,28 @@ REFUSED: dict[str, tuple[str, str]] = {
             "critical, and there is nothing worse | leave it out, or begin with severity: error"
         ),
     ),
+    "a number where an alert of GPUs has a time": (
+        ONE + "gpu: {alerts: {GpuMemoryFilling: {threshold: 2}}}\n",
+        (
+            "3:46 gpu.alerts.GpuMemoryFilling.threshold: needs a unit, got 2 "
+            "| write 2ms, 2s, 2m or 2d"
+        ),
+    ),
+    "a threshold that an alert of the stack does not have": (
+        ONE + "stack: {alerts: {ExporterDown: {threshold: 5m}}}\n",
+        (
+            "3:44 stack.alerts.ExporterDown.threshold: is not set here "
+            "| it is set by nothing: it has no threshold"
+        ),
+    ),
+    "no alert that always fires": (
+        ONE + "stack: {alerts: {Watchdog: off}}\n",
+        (
+            "3:18 stack.alerts.Watchdog: no alert is called Watchdog | alerts are: ExporterDown, "
+            "PromisesMissing, ExporterStale, SpecRefused, RuleFailures, NotificationsFailing, "
+            "ConfigReloadFailed, NotificationsNotWritten, RemediationFailing"
+        ),
+    ),
     "an escalation of a tier": (
         with_model("alerts: {ErrorBudgetBurn1d: {escalate_after: 1h}}"),
         (

@@ -240,6 +240,46 @@ def test_an_alert_of_gpus_is_what_models_yaml_says_of_it(tmp_path: Path) -> None
     assert "< 0.03)" in rules["GpuIdleButHeld"].expression
 
 
+def test_an_alert_of_the_stack_is_what_models_yaml_says_of_it(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(
+        'models: [{name: m, version: "1", task: regression}]\n'
+        "stack: {alerts: {ExporterStale: {threshold: 20m, for: 90s, severity: warning},"
+        " ExporterDown: {escalate_after: 30m}, SpecRefused: off}}\n"
+        "gpu: {alerts: {GpuLost: {severity: error, escalate_after: 10m},"
+        " GpuHot: {escalate_after: 1h}}}\n"
+    )
+    spec = read_spec(tmp_path / "models.yaml")
+    rules = {rule.alert: rule for rule in alert_rules(spec)[2]}
+    assert "SpecRefused" not in rules
+    stale = rules["ExporterStale"]
+    assert (str(stale.hold), stale.labels["severity"]) == ("1m30s", "warning")
+    assert "> 1200\n" in stale.expression
+    assert "more than 20m 0s ago" in stale.annotations["description"]
+    assert {(rule.alert, rule.labels["severity"]) for rule in escalation_rules(spec)} == {
+        ("ExporterDown", "critical"),
+        ("GpuLost", "critical"),
+        ("GpuHot", "error"),
+    }
+    files = render(spec, ["prometheus"])
+    tests = "prometheus/generated/tests"
+    assert "SpecRefused" not in {Path(path).stem for path in files if path.startswith(tests)}
+    assert "ExporterDown escalates" in files[f"{tests}/ExporterDown.yml"]
+    assert "GpuLost escalates" in files[f"{tests}/GpuLost.yml"]
+    with stage(tmp_path, files) as staged:
+        proofs = [f"{tests}/{name}.yml" for name in ("ExporterStale", "ExporterDown", "GpuLost")]
+        verify_rules(staged / "prometheus/generated", [staged / path for path in proofs])
+
+
+def test_a_time_scale_shortens_what_is_stale_by_the_wall_clock_too() -> None:
+    def age(scale: float) -> str:
+        path = ROOT / "tests/generator/everything/models.yaml"
+        rules = alert_rules(read_spec(path, time_scale=scale))[2]
+        expression = next(rule.expression for rule in rules if rule.alert == "ExporterStale")
+        return expression.splitlines()[0].rpartition("> ")[2]
+
+    assert [age(scale) for scale in (1, 10, 60)] == ["600", "60", "30"]
+
+
 def test_without_any_alert_of_gpus_the_rules_are_still_rules(tmp_path: Path) -> None:
     off = ", ".join(f"{name}: off" for name in GPU_EXPRESSIONS)
     (tmp_path / "models.yaml").write_text(

@@ -11,11 +11,17 @@ from typing import Final
 
 from generator.queries.alerting.gpus import GPU_EXPRESSIONS, codes_lookup
 from generator.queries.alerting.models import DRIFT_EXPRESSIONS, REQUEST_EXPRESSIONS
-from generator.queries.alerting.promise import Promise, escalated, side_lookup, threshold_lookup
+from generator.queries.alerting.promise import (
+    Promise,
+    escalated,
+    escalated_after,
+    side_lookup,
+    threshold_lookup,
+)
 from generator.queries.alerting.quality import QUALITY_EXPRESSIONS
 from generator.queries.alerting.serving import SERVING_EXPRESSIONS
 from generator.queries.alerting.slo import SLO_EXPRESSIONS
-from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, STALE, WATCHDOG
+from generator.queries.alerting.stack import STACK_EXPRESSIONS, STACK_JOBS, WATCHDOG
 
 __all__ = [
     "GPU_EXPRESSIONS",
@@ -23,11 +29,11 @@ __all__ = [
     "SLOW",
     "STACK_EXPRESSIONS",
     "STACK_JOBS",
-    "STALE",
     "WATCHDOG",
     "Promise",
     "codes_lookup",
     "escalated",
+    "escalated_after",
     "side_lookup",
     "threshold_lookup",
 ]

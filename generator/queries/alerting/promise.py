@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from contract.alerts import MIN_REQUESTS
+from contract.alerts import MIN_REQUESTS, GpuThreshold
 from contract.quantity import Duration
 from contract.spec import Severity
 from generator.queries import recorded
@@ -19,6 +19,7 @@ __all__ = [
     "compare",
     "enough",
     "escalated",
+    "escalated_after",
     "side_lookup",
     "threshold_lookup",
 ]
@@ -77,6 +78,16 @@ def escalated(alert: str, severity: Severity) -> str:
     since = f'ALERTS_FOR_STATE{{alertname="{alert}", severity="{severity}", escalated_from=""}}'
     longest = f'{recorded.ESCALATION}{{alert="{alert}", severity="{severity}"}}'
     return f"time() - {since}\n> {ON_MODEL} group_left ()\n{longest}"
+
+
+def escalated_after(threshold: GpuThreshold) -> str:
+    """The same of an alert that is no model's to set: how long is known when it is rendered."""
+    assert threshold.escalate_after is not None
+    since = (
+        f'ALERTS_FOR_STATE{{alertname="{threshold.alert}", severity="{threshold.severity}", '
+        'escalated_from=""}'
+    )
+    return f"time() - {since} > {threshold.escalate_after.seconds:.12g}"
 
 
 def side_lookup(series: Recorded, side: str) -> str:

@@ -7,18 +7,19 @@ from dataclasses import replace
 from typing import Final
 
 from contract import catalog
+from contract.alerts import GpuThreshold
 from contract.catalog import Metric
 from contract.quantity import Duration
 from contract.spec import Spec
-from generator.queries.alerting import STACK_JOBS, STALE
+from generator.queries.alerting import STACK_JOBS
 from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, selector
 
 __all__ = ["STACK_EVIDENCE", "STACK_WINDOWS"]
 
-_Prove = Callable[[Spec, Timeline], Evidence]
+_Prove = Callable[[GpuThreshold, Spec, Timeline], Evidence]
 
 
-def _exporter_down(_: Spec, times: Timeline) -> Evidence:
+def _exporter_down(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
     labels = {"job": STACK_JOBS[0], "instance": "127.0.0.1:9102"}
     return Evidence(
         firing={selector("up", **labels): times.gauge(0, 1)},
@@ -27,7 +28,7 @@ def _exporter_down(_: Spec, times: Timeline) -> Evidence:
     )
 
 
-def _promises_missing(_: Spec, times: Timeline) -> Evidence:
+def _promises_missing(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
     # Who exposes thresholds exposes objectives, and of these there are fewer to look for.
     series = selector(
         catalog.SLO_OBJECTIVE,
@@ -56,7 +57,7 @@ _ACTION: Final = {
 _PROMETHEUS: Final = {"job": "prometheus", "instance": "127.0.0.1:9090"}
 
 
-def _exporter_stale(_: Spec, times: Timeline) -> Evidence:
+def _exporter_stale(threshold: GpuThreshold, _: Spec, times: Timeline) -> Evidence:
     own = {**_DRIFT, "exporter": "drift"}
     when = selector(catalog.EXPORTER_COLLECTION_TIMESTAMP, **own)
     well = selector(catalog.EXPORTER_COLLECTION_SUCCESS, **own)
@@ -68,17 +69,17 @@ def _exporter_stale(_: Spec, times: Timeline) -> Evidence:
         }
 
     return Evidence(
-        firing=collected(STALE.seconds * 1.01, 1),
+        firing=collected(threshold.value * 1.01, 1),
         labels=_DRIFT,
         also={"it fails": collected(0, 0)},
-        silent={"just new enough": collected(STALE.seconds * 0.99, 1)},
+        silent={"just new enough": collected(threshold.value * 0.99, 1)},
     )
 
 
 def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
     """A gauge of 1 that is 0."""
 
-    def evidence(_: Spec, times: Timeline) -> Evidence:
+    def evidence(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
         series = selector(metric, **labels, **more)
         return Evidence(
             firing={series: times.gauge(0, 1)},
@@ -89,7 +90,7 @@ def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prov
     return evidence
 
 
-def _remediation_failing(_: Spec, times: Timeline) -> Evidence:
+def _remediation_failing(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
     series = selector(catalog.REMEDIATION_BREAKER, **_ACTION)
     return Evidence(
         firing={series: times.gauge(1, 0)},
@@ -101,7 +102,7 @@ def _remediation_failing(_: Spec, times: Timeline) -> Evidence:
 def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
     """A counter of failures that grows."""
 
-    def evidence(_: Spec, times: Timeline) -> Evidence:
+    def evidence(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
         series = selector(counter, **labels, **more)
         return Evidence(
             firing={series: times.counter(1, 0)},
@@ -114,11 +115,11 @@ def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Pro
     return evidence
 
 
-def _notifications(spec: Spec, times: Timeline) -> Evidence:
+def _notifications(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     instance = {"instance": "127.0.0.1:9093"}
     where = {**instance, "integration": "webhook"}
     own = {**instance, "channel": "webhook"}
-    counted = _counted("alertmanager_notifications_failed_total", where)(spec, times)
+    counted = _counted("alertmanager_notifications_failed_total", where)(threshold, spec, times)
     failed, delivered = (
         selector(catalog.CHANNEL_NOTIFICATIONS, **own, result=result)
         for result in ("failed", "delivered")
@@ -136,7 +137,7 @@ STACK_WINDOWS: Final[Mapping[str, Duration]] = {
 }
 """By alert, where its longest window is longer than five minutes."""
 
-STACK_EVIDENCE: Final[dict[str, Callable[[Spec, Timeline], Evidence]]] = {
+STACK_EVIDENCE: Final[dict[str, _Prove]] = {
     "ExporterDown": _exporter_down,
     "PromisesMissing": _promises_missing,
     "ExporterStale": _exporter_stale,
