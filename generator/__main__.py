@@ -1,4 +1,4 @@
-"""python -m generator render | check | doctor | report | schema | models: from models.yaml."""
+"""python -m generator render | check | test | schema | doctor | models | report: models.yaml."""
 
 from __future__ import annotations
 

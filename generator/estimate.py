@@ -93,6 +93,10 @@ def estimate(spec: Spec) -> Estimate:
     return Estimate({name: cost for name, cost in parts.items() if cost.series}, models)
 
 
+def _memory(kib: float) -> str:
+    return f"{kib / 2**20:,.1f} GiB" if kib >= 2**20 else f"{kib / 2**10:,.0f} MiB"
+
+
 def refuse_beyond_limit(found: Estimate, spec: Spec, path: Path) -> None:
     """Raise ProblemsError, at its place in models.yaml, where `limits.series` is not enough."""
     limit, series = spec.limits.series, found.total.series
@@ -104,7 +108,7 @@ def refuse_beyond_limit(found: Estimate, spec: Spec, path: Path) -> None:
         f"about {_about(series)} series are more than {limit:,} (limits.series); "
         f"of models: {_most(found.models)}",
         "leave features out of profiles, give them fewer bins, take models out; or raise the "
-        f"limit where Prometheus has about {series * KIB / 2**20:,.0f} GiB of memory",
+        f"limit where Prometheus has about {_memory(series * KIB)} of memory",
     )
     raise ProblemsError(document.problems)
 

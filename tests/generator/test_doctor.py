@@ -16,7 +16,7 @@ import pytest
 
 from contract.read import read_spec
 from generator.__main__ import main
-from generator.doctor import CHECKS, diagnose
+from generator.doctor import CHECKS, delivery, diagnose
 from generator.doctor.finding import Finding, broken, fine, warning
 from generator.doctor.report import render_json, render_text
 from generator.doctor.servers import recognise
@@ -155,6 +155,25 @@ def test_what_is_well_is_said_to_be(sick: Sick) -> None:
         return True
 
     eventually(well, seconds=90)
+
+
+@pytest.mark.parametrize(("age", "level"), [(40.0, "note"), (600.0, "broken"), (None, "broken")])
+def test_that_no_alert_arrived_yet_is_nothing_just_after_the_start(
+    age: float | None, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models.yaml").write_text('models: [{name: m, version: "1", task: regression}]\n')
+    answers = {"/api/v2/status": {"versionInfo": {"version": "0.25.0"}}}
+    monkeypatch.setattr(delivery, "fetch_json", lambda _, path: answers.get(path, []))
+    monkeypatch.setattr(delivery, "_metric", lambda *_: None)
+    monkeypatch.setattr(delivery, "_age", lambda _: age)
+    found = list(delivery.check_alertmanager(read_spec(tmp_path / "models.yaml"), tmp_path))
+    assert [one.level for one in found if "Watchdog" in one.what] == [level]
+
+
+def test_prometheus_says_when_it_started(sick: Sick) -> None:
+    age = delivery._age(read_spec(sick.folder / "models.yaml"))
+    assert age is not None
+    assert 0 <= age < 600
 
 
 def test_what_is_wrong_is_said_with_what_to_do(sick: Sick) -> None:

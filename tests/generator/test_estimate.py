@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def test_what_costs_more_than_the_limit_is_refused_and_the_dearest_models_are_na
     assert (problem.line, problem.column, problem.path) == (1, 18, "limits.series")
     assert "series are more than 1,000 (limits.series); of models: a 1 " in problem.message
     assert "leave features out of profiles" in problem.suggestion
+    assert re.search(r"about [1-9][0-9]* MiB of memory$", problem.suggestion)
 
 
 def test_the_limit_is_two_million_where_nothing_is_said(tmp_path: Path) -> None:

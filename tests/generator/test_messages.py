@@ -197,6 +197,16 @@ def test_a_maintenance_holds_back_from_people_what_the_log_still_hears(told: Tol
     assert told.hook_of("moved") == []
 
 
+def test_a_silence_of_an_escalated_alert_covers_the_one_before(told: Told) -> None:
+    escalated = alert("long")
+    escalated["labels"]["escalated_from"] = "error"
+    told.fire(escalated)
+    said = eventually(lambda: [p.body for p in told.web.to("/slack") if "long" in str(p.body)])[0]
+    links = [word for word in str(said).split("|") if "silences/new" in word]
+    assert links
+    assert not [link for link in links if "escalated_from" in link.partition("?")[2]]
+
+
 def test_quiet_hours_hold_back_their_severities_only(told: Told) -> None:
     told.fire(alert("calm", "info"), alert("loud", "warning"))
     eventually(lambda: told.hook_of("loud") and told.log_of("calm"))

@@ -555,7 +555,9 @@ def lower_the_threshold(rule: dict[str, Any]) -> bool:
     if with_literal(rule, sooner):
         return True
     old = rule["expr"]
-    rule["expr"] = old.replace("model:ml_alert_threshold{", "0.9 * model:ml_alert_threshold{")
+    rule["expr"] = old.replace(
+        "model:ml_alert_threshold{", f"{1.1 if '< on' in old else 0.9} * model:ml_alert_threshold{{"
+    )
     return "model:ml_alert_threshold{" in old and ALERTS[rule["alert"]].display != "none"
 
 
