@@ -17,7 +17,7 @@ __all__ = ["add_spec_arguments", "read_spec_by"]
 _ADDRESSES: Final = tuple(
     name
     for name in Stack.model_fields
-    if not name.endswith(("_interval", "_access")) and name != "retention"
+    if not name.endswith(("_interval", "_access")) and name not in {"retention", "alerts"}
 )
 
 
