@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final, get_args
 
 import httpx
 import pytest
+import yaml
 
 from contract.read import read_spec
 from contract.runtimes import RUNTIMES, SIDECAR, Signal
@@ -19,6 +21,7 @@ from generator.queries.recorded_serving import (
     INTER_TOKEN_LATENCY_QUANTILES,
     TIME_TO_FIRST_TOKEN_QUANTILES,
 )
+from generator.queries.runtimes.adapter import Series, job_name
 from generator.queries.runtimes.rules import filled
 from tests.processes import eventually, free_port, running
 from tests.runtime_servers import CAPTURES, replaying
@@ -305,6 +308,73 @@ def test_edges_of_buckets_are_seconds(prometheus: httpx.Client, runtime: str) ->
         return True
 
     eventually(edges, seconds=60)
+
+
+EDGES: Final[dict[int, dict[str, str]]] = {
+    3: {
+        "0.5": "0.0005",
+        "250.0": "0.25",
+        "1000.0": "1.0",
+        "1e+06": "1000.0",
+        "1.5e+07": "15000.0",
+        "1.2345678925e+07": "12345.678925",
+        "2.5e+08": "250000.0",
+        "+Inf": "+Inf",
+    },
+    6: {
+        "10.0": "0.00001",
+        "250000.0": "0.25",
+        "1e+06": "1.0",
+        "1.27482362163961e+06": "1.27482362163961",
+        "1.5e+07": "15.0",
+        "1.3382588450524e+07": "13.382588450524",
+        "4e+08": "400.0",
+        "1.47475597129607e+09": "1474.75597129607",
+        "+Inf": "+Inf",
+    },
+}
+"""By digits of their unit below a second: as Prometheus 3 writes them, and in seconds."""
+
+
+@pytest.mark.parametrize("digits", EDGES)
+def test_edges_as_prometheus_3_writes_them_are_seconds(tmp_path: Path, digits: int) -> None:
+    labels = f'job="{job_name("ovms")}", model_name="m", model_version="7"'
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": f'took_bucket{{{labels}, le="{le}"}}', "values": "0+60x5"}
+                    for le in EDGES[digits]
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": Series("ovms")
+                        .buckets_of("took", digits=digits)
+                        .replace("$window", "2m"),
+                        "eval_time": "5m",
+                        "exp_samples": [
+                            {
+                                "labels": f'{{model_name="m", model_version="7", le="{le}"}}',
+                                "value": 1,
+                            }
+                            for le in EDGES[digits].values()
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(test))
+    tested = subprocess.run(
+        ["promtool", "test", "rules", "test.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 # Several models on one server, and a sidecar beside it

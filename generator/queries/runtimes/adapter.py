@@ -94,7 +94,7 @@ class Series:
             moved = _without_exponent(moved, exponent, exponent - digits)
         # As others write it: 0.1 and not 0.100000; 1.0 and not 1.000000.
         moved = _relabelled(moved, "$1", r"(\\d+\\.\\d*[1-9])0+")
-        return _relabelled(moved, "$1.0", r"(\\d+)\\.0+")
+        return _relabelled(moved, "$1.0", r"(\\d+)\\.0*")
 
     def mean(self, name: str, matchers: str = "", *, divided_by: float = 1) -> str:
         """Sum over count, of a histogram or summary."""
@@ -130,7 +130,7 @@ def _without_exponent(expression: str, exponent: int, width: int) -> str:
     if width <= 0:
         return _relabelled(expression, "$1.$2", rf"(\\d)(?:\\.(\\d*))?{written}")
     zeros = "0" * width
-    padded = _relabelled(expression, f"$1.$2{zeros}e", rf"(\\d)(?:\\.(\\d*))?{written}")
+    padded = _relabelled(expression, f"$1.${{2}}{zeros}e", rf"(\\d)(?:\\.(\\d*))?{written}")
     return _relabelled(padded, "$1$2.$3", rf"(\\d)\\.(\\d{{{width}}})(\\d*)e")
 
 
