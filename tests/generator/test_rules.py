@@ -726,6 +726,18 @@ def test_a_threshold_of_the_second_model_is_proven_as_well(tmp_path: Path) -> No
     assert prove_every_model(spec_of(tmp_path, models)) == 2
 
 
+def test_promises_of_time_are_proven_where_not_one_evaluation_may_be_bad(tmp_path: Path) -> None:
+    """In Prometheus 3, too, where a rate needs two samples after the window's very start."""
+    off = ", ".join(f"{name}: off" for name in ALERT_NAMES if name != "ErrorBudgetBurn1d")
+    shutil.copy(ROOT / "tests/generator/everything/profile.json", tmp_path)
+    spec = spec_of(
+        tmp_path,
+        '  - {name: m, version: "1", task: regression, profile: profile.json,\n'
+        f"     alerts: {{{off}}}, slo: {{drift_free: 99%, freshness: {{within: 1h}}}}}}\n",
+    )
+    assert prove_every_model(spec) == len(list(thresholds(spec)))
+
+
 # Numbers as Prometheus writes them
 
 

@@ -209,9 +209,10 @@ def _drift_free(
     evaluated = selector(catalog.DRIFT_EVALUATION_TIMESTAMP, **labels)
 
     def drifted(since: int, *, known: bool = True) -> Inputs:
-        detected = f"0x{since - 1} 1x{times.bad - since} 0x{times.end - times.bad - 1}"
-        if since == 0:
-            detected = f"1x{times.bad} 0x{times.end - times.bad - 1}"
+        well = f"0x{since - 1} " if since else ""
+        detected = f"{well}1x{times.bad - since} 0x{times.end - times.bad - 1}"
+        if since > times.bad:
+            detected = f"0x{times.end}"
         age = 0 if known else -3600
         return {
             selector(catalog.DRIFT_DETECTED, **verdict): detected,
@@ -234,28 +235,30 @@ def _freshness(
     within = Duration.parse(objective.limit).milliseconds // times.step.milliseconds
 
     def predictions(until: int) -> Inputs:
+        none = {times.bad: 0} if until < times.bad else {}
         return {
             selector(catalog.INFERENCE_REQUESTS, **labels, status=status): _counter(steps, times)
             for status, steps in {
-                "success": {until: 0 if until == times.bad else 100, times.bad: 0, times.end: 100},
+                "success": {until: 100, **none, times.end: 100},
                 "error": {times.end: 100},
             }.items()
         }
 
-    late = times.bad - 1
+    late = times.bad
     if SLO_EVALUATED[tier.alert] == times.step:
         # Evaluated seldom, the last prediction would be known too roughly to be just in time.
         late = max(1, times.bad - within - _steps(tier, limit, times))
-    return Evidence(
-        firing=predictions(times.bad), value=1.0, silent={"just below": predictions(late)}
-    )
+    return Evidence(firing=predictions(0), value=1.0, silent={"just below": predictions(late)})
 
 
 def _steps(tier: Tier, limit: float, times: Timeline) -> int:
-    """The steps of the long window that may be bad without more than `limit` of it being so."""
+    """The steps of the long window that may be bad without more than `limit` of it being so.
+
+    -1, where not even the last evaluation may find it bad.
+    """
     every = SLO_EVALUATED[tier.alert].milliseconds
     evaluations = math.ceil(limit * tier.long.milliseconds / every) - 1
-    return max(evaluations * every // times.step.milliseconds - 1, 0)
+    return evaluations * every // times.step.milliseconds - 1
 
 
 _OF_KIND: Final[Mapping[str, Callable[..., Evidence]]] = {
