@@ -46,12 +46,14 @@ def _jobs(runtime: Runtime, spec: Spec, *, sample_limit: int) -> Iterator[dict[s
     own = [group for group in groups if len(group) == 1 or runtime.name == "custom"]
     shared = [group for group in groups if group not in own]
     name = job_name(runtime.name)
+    fallback = spec.stack.fallback_scrape_protocol
 
     def job(suffix: str, targets: list[dict[str, Any]], rules: list[_Rule]) -> dict[str, Any]:
         return {
             "job_name": f"{name}{suffix}",
             "sample_limit": sample_limit,
             "metrics_path": runtime.path,
+            **({"fallback_scrape_protocol": fallback} if fallback else {}),
             "static_configs": targets,
             **({"metric_relabel_configs": rules} if rules else {}),
         }

@@ -50,9 +50,16 @@ def _moved(capture: str, seconds: float, changes: Mapping[str, float]) -> str:
 
 @contextmanager
 def replaying(
-    capture: Path, *, path: str = "/metrics", changes: Mapping[str, float] | None = None
+    capture: Path,
+    *,
+    path: str = "/metrics",
+    changes: Mapping[str, float] | None = None,
+    content_type: str = "text/plain; version=0.0.4",
 ) -> Iterator[str]:
-    """An HTTP server with the capture at `path`; its address. `changes` are of single series."""
+    """An HTTP server with the capture at `path`; its address. `changes` are of single series.
+
+    It says `content_type` of what it answers; nothing, where that is empty.
+    """
     text, began = capture.read_text(), time.monotonic()
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +69,8 @@ def replaying(
                 return
             body = _moved(text, time.monotonic() - began, changes or {}).encode()
             self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            if content_type:
+                self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -21,6 +21,14 @@ __all__ = [
 
 Dialect = Literal["dcgm", "nvidia_smi"]
 
+ScrapeProtocol = Literal[
+    "PrometheusText0.0.4",
+    "PrometheusText1.0.0",
+    "OpenMetricsText0.0.1",
+    "OpenMetricsText1.0.0",
+    "PrometheusProto",
+]
+
 
 def _base_url(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"https?://[^/@\s?#]+(/[^@\s?#]*)?", value):
@@ -82,6 +90,9 @@ class Stack(Section):
     """How often Prometheus evaluates rules."""
     retention: Duration = Duration.parse("35d")
     """How long Prometheus keeps samples."""
+    fallback_scrape_protocol: ScrapeProtocol | None = None
+    """How to read a serving runtime that does not say what its metrics are written in. Prometheus 3
+    refuses it otherwise; Prometheus 2 reads it as text, and does not know this key."""
     alerts: StackAlerts = {}
     """Alerts on the stack itself, where they differ from docs/alerts.md."""
 

@@ -141,7 +141,13 @@ def _advice(target: dict[str, Any], runtimes: Mapping[str, str]) -> str:
         )
     if "refused" in error:
         return f"start it, or correct its address in models.yaml: nothing listens at {address}"
-    if "unsupported Content-Type" in error or "text format" in error or "expected" in error:
+    if "Content-Type" in error and runtime != SIDECAR:
+        return (
+            f"Prometheus 3 reads only what says how it is written: if {target['scrapeUrl']} shows "
+            "metrics, set stack.fallback_scrape_protocol: PrometheusText0.0.4; if not, correct "
+            "the address or the path"
+        )
+    if "Content-Type" in error or "text format" in error or "expected" in error:
         return f"what answers at {address} exposes no metrics: correct the address or the path"
     return f"curl http://{address}{RUNTIMES[runtime].path} from where Prometheus runs says more"
 

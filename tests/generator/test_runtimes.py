@@ -14,6 +14,7 @@ import yaml
 
 from contract.read import read_spec
 from contract.runtimes import RUNTIMES, SIDECAR, Signal
+from generator.doctor import diagnose
 from generator.outputs import render
 from generator.queries import recorded, recorded_serving, slo
 from generator.queries.recorded import LATENCY_BUCKETS, LATENCY_QUANTILES, Recorded
@@ -205,11 +206,14 @@ del EXPECTED["ray_serve"][recorded_serving.BATCH_SIZE]  # without @serve.batch t
 
 
 @contextmanager
-def scraping(folder: Path, models: str) -> Iterator[httpx.Client]:
-    """A Prometheus with what is rendered from this models.yaml; a second is a scrape."""
+def scraping(folder: Path, models: str, *, stack: str = "") -> Iterator[httpx.Client]:
+    """A Prometheus with what is rendered from this models.yaml; a second is a scrape.
+
+    `stack` is more of that section.
+    """
     at = f"127.0.0.1:{free_port()}"
-    stack = f"stack: {{prometheus: {at!r}, scrape_interval: 1s, evaluation_interval: 1s}}\n"
-    (folder / "models.yaml").write_text(stack + models)
+    section = f"prometheus: {at!r}, scrape_interval: 1s, evaluation_interval: 1s, {stack}"
+    (folder / "models.yaml").write_text(f"stack: {{{section}}}\n{models}")
     spec = read_spec(folder / "models.yaml", time_scale=60)
     for path, text in render(spec, ("prometheus",)).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -526,3 +530,49 @@ def test_objectives_are_counted_of_what_a_runtime_says(together: httpx.Client) -
         return True
 
     eventually(counted, seconds=60)
+
+
+# What does not say how it is written
+
+PROMETHEUS_2: Final = (
+    " 2."
+    in subprocess.run(
+        ["prometheus", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split("(")[0]
+)
+"""It reads that as text, and does not know the key."""
+
+UP: Final = 'up{job="ml-runtime-ovms"}'
+
+
+def unlabelled(target: str) -> str:
+    serving = f'{{runtime: ovms, version: "1", targets: ["{target}"]}}'
+    return f'models: [{{name: resnet, version: "7", task: regression, serving: {serving}}}]\n'
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", ""])
+def test_a_runtime_that_does_not_say_how_it_is_written_is_read_as_models_yaml_says(
+    tmp_path: Path, content_type: str
+) -> None:
+    key = "" if PROMETHEUS_2 else "fallback_scrape_protocol: PrometheusText0.0.4"
+    with (
+        replaying(CAPTURES / "ovms.txt", content_type=content_type) as target,
+        scraping(tmp_path, unlabelled(target), stack=key) as prometheus,
+    ):
+        eventually(lambda: query(prometheus, f"{UP} == 1"), seconds=60)
+
+
+@pytest.mark.skipif(PROMETHEUS_2, reason="Prometheus 2 reads it as text")
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", ""])
+def test_the_doctor_says_what_to_do_where_prometheus_3_refuses_it(
+    tmp_path: Path, content_type: str
+) -> None:
+    with (
+        replaying(CAPTURES / "ovms.txt", content_type=content_type) as target,
+        scraping(tmp_path, unlabelled(target)) as prometheus,
+    ):
+        eventually(lambda: query(prometheus, f"{UP} == 0"), seconds=60)
+        spec = read_spec(tmp_path / "models.yaml", time_scale=60)
+        found = diagnose(spec, tmp_path, only={"targets"})
+    (refused,) = (one for one in found if one.subject.startswith("ml-runtime-ovms"))
+    assert "stack.fallback_scrape_protocol: PrometheusText0.0.4" in refused.advice

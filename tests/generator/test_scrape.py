@@ -105,6 +105,20 @@ def test_a_runtime_has_one_job_and_one_more_for_servers_of_several_models(tmp_pa
     ]
 
 
+def test_only_runtimes_are_read_by_a_fallback_and_only_where_there_is_one(tmp_path: Path) -> None:
+    for stack, expected in (
+        ("", None),
+        ("stack: {fallback_scrape_protocol: PrometheusText0.0.4}\n", "PrometheusText0.0.4"),
+    ):
+        (tmp_path / "models.yaml").write_text(stack + RUNTIMES)
+        config = yaml.safe_load(render_scrape(read_spec(tmp_path / "models.yaml")))
+        found = {
+            (job["job_name"].startswith("ml-runtime"), job.get("fallback_scrape_protocol"))
+            for job in config["scrape_configs"]
+        }
+        assert found == {(True, expected), (False, None)}
+
+
 def test_targets_of_every_runtime_count_as_the_models(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text(RUNTIMES)
     up = TARGET_UP.expression(read_spec(tmp_path / "models.yaml"))

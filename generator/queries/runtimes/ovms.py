@@ -41,5 +41,9 @@ OVMS: Final = Adapter(
             "Graphs and language models of MediaPipe have series of their own (ovms_graph_...), "
             "which are not read."
         ),
+        (
+            "Some versions call their metrics application/json (its issue 3689), which "
+            "Prometheus 3 refuses: set stack.fallback_scrape_protocol."
+        ),
     ),
 )
