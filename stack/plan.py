@@ -77,7 +77,7 @@ def find_programs() -> Programs:
         MissingProgramError: Prometheus or Alertmanager isn't there.
     """
     prometheus = shutil.which("prometheus")
-    alertmanager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    alertmanager = _first("prometheus-alertmanager", "alertmanager")
     if not prometheus or not alertmanager:
         name = "Alertmanager" if prometheus else "Prometheus"
         raise MissingProgramError(f"{name} is not on the PATH; make up installs it where apt is")
@@ -85,6 +85,15 @@ def find_programs() -> Programs:
     return Programs(
         prometheus=prometheus, alertmanager=alertmanager, grafana=grafana, grafana_home=home
     )
+
+
+def _first(*names: str) -> str:
+    """Of programs with these names the one that comes first on the PATH, or ""."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        for name in names:
+            if found := shutil.which(name, path=folder):
+                return found
+    return ""
 
 
 def _find_grafana() -> tuple[str, str]:

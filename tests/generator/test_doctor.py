@@ -22,6 +22,7 @@ from generator.doctor.report import render_json, render_text
 from generator.doctor.servers import recognise
 from generator.outputs import render
 from generator.queries.runtimes import ADAPTERS
+from stack.plan import find_programs
 from tests.processes import ROOT, eventually, free_port, running
 from tests.runtime_servers import CAPTURES, replaying
 
@@ -99,7 +100,7 @@ def _processes(
     yield drift, f"http://{at['drift']}/healthz"
     yield (
         [
-            "prometheus-alertmanager",
+            find_programs().alertmanager,
             f"--config.file={folder}/alertmanager/generated/alertmanager.yml",
             f"--storage.path={folder}/alertmanager-data",
             f"--web.listen-address={at['alertmanager']}",

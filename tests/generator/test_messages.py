@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -15,6 +14,7 @@ import pytest
 
 from contract.read import read_spec
 from generator.outputs import render
+from stack.plan import find_programs
 from tests.generator.sinks import Mails, Posts, mails, posts
 from tests.golden_files import Golden
 from tests.processes import eventually, free_port, http, running
@@ -85,7 +85,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(text)
         port = free_port()
-        program = shutil.which("prometheus-alertmanager") or "alertmanager"
+        program = find_programs().alertmanager
         command = [program, "--config.file=alertmanager/generated/alertmanager.yml"]
         command += [f"--web.listen-address=127.0.0.1:{port}", f"--web.external-url={AT_NOBODY}"]
         command += ["--storage.path=data", "--cluster.listen-address="]

@@ -18,6 +18,7 @@ from generator.outputs import render
 from generator.routes import TEMPLATES, receiver_name, render_routes
 from generator.routes.inhibition import ABOUT
 from generator.verify import VerificationError, verify_alertmanager, verify_routes
+from stack.plan import find_programs
 from tests.processes import ROOT, eventually, free_port, http, running
 
 CONFIG = "alertmanager/generated/alertmanager.yml"
@@ -203,7 +204,7 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(text)
     port = free_port()
-    program = shutil.which("prometheus-alertmanager") or "alertmanager"
+    program = find_programs().alertmanager
     command = [program, f"--config.file={CONFIG}", f"--web.listen-address=127.0.0.1:{port}"]
     command += ["--storage.path=data", "--cluster.listen-address="]
     url = f"http://127.0.0.1:{port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from stack.plan import find_programs
 from tests.processes import eventually, free_port, http, running
 from tests.responder.conftest import START, Served
 
@@ -26,8 +26,7 @@ receivers:
 @contextmanager
 def alertmanager(url: str, folder: Path) -> Iterator[httpx.Client]:
     """An Alertmanager that sends everything to the responder at `url`; a client for it."""
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "Alertmanager is not on the PATH; make test installs it where apt is"
+    program = find_programs().alertmanager
     config = folder / "alertmanager.yml"
     config.write_text(CONFIG.format(url=url))
     address = f"127.0.0.1:{free_port()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from contract.read import read_spec
 from generator.outputs import render
+from stack.plan import find_programs
 from tests.generator.sinks import Posts, posts
 from tests.processes import eventually, free_port, running
 from tests.responder.conftest import START, Served
@@ -62,8 +62,7 @@ def alertmanager(folder: Path, models: Path, address: str) -> Iterator[None]:
             Path(path).write_text(text)
     finally:
         os.chdir(before)
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "Alertmanager is not on the PATH"
+    program = find_programs().alertmanager
     argv = [program, "--config.file=alertmanager/generated/alertmanager.yml"]
     argv += [f"--web.listen-address={address}", "--storage.path=am", "--cluster.listen-address="]
     with running(argv, cwd=folder, ready_url=f"http://{address}/-/ready"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.plan import Programs, environment, plan
+from stack.plan import Programs, environment, find_programs, plan
 from stack.settings import PORT_VARIABLES, Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +82,20 @@ def test_grafana_runs_where_it_is_installed_and_the_preview_at_its_address_elsew
     names = {process.name for process in plan(settings, there, ROOT / "Procfile")}
     assert "grafana" in names
     assert "preview" not in names
+
+
+@pytest.mark.parametrize("first", ["alertmanager", "prometheus-alertmanager"])
+def test_the_alertmanager_that_comes_first_on_the_path_is_taken(
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is called, so that another version can be put before Debian's."""
+    second = {"alertmanager": "prometheus-alertmanager"}.get(first, "alertmanager")
+    programs = [tmp_path / "a" / first, tmp_path / "b" / second, tmp_path / "b" / "prometheus"]
+    for program in programs:
+        program.parent.mkdir(exist_ok=True)
+        program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    assert find_programs().alertmanager == str(programs[0])
 
 
 def test_the_demo_can_be_left_out() -> None:

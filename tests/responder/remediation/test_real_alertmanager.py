@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from stack.plan import find_programs
 from tests.processes import eventually, free_port, http, running
 from tests.responder.conftest import START
 from tests.responder.remediation.conftest import Acting, write_models
@@ -73,8 +73,7 @@ def real(start: START, receiver: Receiver, tmp_path: Path) -> Iterator[Real]:
     models = write_models(tmp_path, receiver, action)
     models.write_text(models.read_text().replace(f'"{receiver.address}"', f'"{address}"'))
     (tmp_path / "alertmanager.yml").write_text(CONFIG.format(responder=f"127.0.0.1:{responder}"))
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "Alertmanager is not on the PATH"
+    program = find_programs().alertmanager
     argv = [program, f"--config.file={tmp_path / 'alertmanager.yml'}"]
     argv += [f"--storage.path={tmp_path / 'am'}", f"--web.listen-address={address}"]
     with (
