@@ -157,7 +157,7 @@ def _of_events(inputs: _Events) -> Callable[..., Evidence]:
         rest = SLO_EVALUATED[tier.alert].milliseconds // times.step.milliseconds
         few = MIN_BAD_EVENTS - 1
         # Late enough for one count of five minutes, early enough for one of its rates.
-        late = times.bad - (3 if tier.name == "1h" else 1)
+        late = times.bad - (3 if tier.name == "1h" else 0)
 
         def series(of: Steps, bad: Steps) -> Inputs:
             return inputs(objective, labels, times, of, bad)
