@@ -150,6 +150,11 @@ def shown(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False).replace("\\n", "\n    ")
 
 
+def as_of_old(body: dict[str, Any]) -> dict[str, Any]:
+    """With the channel first, as Alertmanager 0.25 writes it."""
+    return {"channel": body["channel"], **body}
+
+
 def mail_text(message: EmailMessage) -> str:
     head = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject"))
     parts = [message.get_body([kind]) for kind in ("plain", "html")]
@@ -172,10 +177,13 @@ def test_the_messages_read_well(told: Told, golden: Golden) -> None:
     cases = ("one fires", "two more fire", "the first and one more are resolved")
     text = ""
     for index, case in enumerate(cases):
-        text += f"== {case}: Slack\n{shown(told.web.to('/slack')[index].body)}\n\n"
+        text += f"== {case}: Slack\n{shown(as_of_old(told.web.to('/slack')[index].body))}\n\n"
         text += f"== {case}: e-mail\n{mail_text(told.mail.seen[index])}\n\n"
     incident = told.web.to("/v2/enqueue")[0].body
     opened = next(post.body for post in told.web.seen if post.path == "/v2/alerts")
+    # Alertmanager 0.35 sends what reads as a number as one, and null for what is empty.
+    details = incident["payload"]["custom_details"]
+    details |= {name: "" if value is None else str(value) for name, value in details.items()}
     del incident["dedup_key"], opened["alias"]
     text += f"== one fires: PagerDuty\n{shown(incident)}\n\n"
     text += f"== one fires: Opsgenie\n{shown(opened)}\n"
