@@ -62,6 +62,14 @@ def test_every_alert_has_a_row_for_each_severity_an_expression_and_a_runbook(
     assert (RUNBOOKS / f"{name}.md").read_text().startswith(f"# {name}\n")
 
 
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_says_what_it_means_what_to_look_at_and_what_to_do(alert: str) -> None:
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    parts = re.split(r"^\*\*(What it means|Look at|What to do)[.:]?\*\*", text, flags=re.MULTILINE)
+    assert parts[1::2] == ["What it means", "Look at", "What to do"]
+    assert [part for part in parts[2::2] if len(part.split()) < 5] == []
+
+
 def test_no_runbook_or_condition_is_about_an_alert_that_does_not_exist() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
     assert set(CONDITIONS) == set(ALERTS)
