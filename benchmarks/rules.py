@@ -9,11 +9,8 @@ Ours has a past for each window that it looks back over, up to the 30 days of th
 hour in Prometheus's head, as it would be there, what is older in a block. The other side has none,
 because a month of raw counters would not fit, so that its long windows look cheaper than they are.
 
-CPU time is what counts: how long an evaluation takes by the clock depends on what else runs. What
-Prometheus used over scraping alone is shared among groups by how long each took and how often it
-was evaluated, and then counted as often as it should be: groups that are evaluated more seldom
-than once a minute are evaluated once a minute here, and where the machine is busy some evaluations
-are missed.
+CPU time is what counts: how long an evaluation takes by the clock depends on what else runs. A
+window of ours is as long as the interval of the slowest group, so that each has all groups in it.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +37,6 @@ from benchmarks.fleet import counters, fleet
 from benchmarks.past import Past
 from contract import catalog
 from contract.alerts import thresholds
-from contract.quantity import Duration
 from contract.slo import TIERS, objectives
 from contract.spec import Model, Spec
 from generator.queries import recorded, recorded_past, slo_events
@@ -50,38 +46,29 @@ from generator.rules.recording import render_recording
 MODELS: Final = 1_000
 WARM: Final = 50
 WINDOW: Final = 60
+WINDOW_OF_OURS: Final = 300
 WINDOWS: Final = 3
-"""Seconds, and how many windows count; a scrape is every 15, an evaluation every 30 or 60."""
-SAMPLES: Final = 4
+"""Seconds, and how many windows of each side count."""
+EVALUATION: Final = 30
+"""Seconds between two evaluations, of groups that have no interval of their own."""
+SLOWEST: Final = 12
+"""Groups that are named as those that take longest."""
 IN_HEAD: Final = 3_600
 """Seconds that Prometheus always has in its head, whatever it has made a block of."""
 
-MINUTE: Final = Duration.parse("1m")
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one side: cores that its evaluations need, and how long they took by the clock."""
+class Window:
+    """What was seen of a Prometheus within a window."""
 
     cores: float
     clock: float
     """Seconds of evaluation per 30 seconds, beside whatever else ran."""
-    groups: Mapping[str, float]
-    """CPU seconds of one evaluation, of the groups that need most."""
-
-
-@dataclass(slots=True)
-class Window:
-    """What was seen of a Prometheus within a window."""
-
-    seconds: float
-    cpu: float
-    ran: Mapping[str, float]
-    """How often each group was evaluated."""
-    lasted: dict[str, list[float]] = field(default_factory=dict)
-    """How long each of its evaluations took."""
+    lasted: Mapping[str, float]
+    """How many seconds the last evaluation of each group took."""
 
 
 class Bench:
@@ -100,43 +87,29 @@ class Bench:
         )
         here = self.exporters
         self.spec = fleet(MODELS, sidecar=here, drift=here, prometheus=here)
-        alone = self._watch("alone", {}, windows=WINDOWS)
-        self.alone = sum(w.cpu for w in alone) / sum(w.seconds for w in alone)
+        self.alone = statistics.median(w.cores for w in self._watch("alone", {}))
 
-    def ours(self) -> list[Cost]:
-        """The generated rules, once for each window."""
+    def ours(self) -> list[Window]:
+        """The generated rules, window by window."""
         rules = {
             "recording.yml": render_recording(self.spec),
             "alerts.yml": render_alerts(self.spec),
         }
-        return self._run("ours", rules, past=list(_pasts(self.spec, self.exporters)))
+        past = list(_pasts(self.spec, self.exporters))
+        return self._watch("ours", rules, seconds=WINDOW_OF_OURS, past=past)
 
-    def by_model(self) -> list[Cost]:
+    def by_model(self) -> list[Window]:
         """A group of rules for each model."""
         groups = [_group_of(model, self.spec) for model in self.spec.models]
         text = yaml.dump({"groups": groups}, Dumper=yaml.CSafeDumper, sort_keys=False)
-        return self._run("by model", {"models.yml": text})
-
-    def _run(self, name: str, rules: Mapping[str, str], *, past: Sequence[Past] = ()) -> list[Cost]:
-        intervals: dict[str, float] = {}
-        hurried = {file: _hurried(text, intervals) for file, text in rules.items()}
-        windows = self._watch(name, hurried, windows=WINDOWS, past=past)
-        lasted: dict[str, list[float]] = {}
-        for window in windows:
-            for group, seconds in window.lasted.items():
-                lasted.setdefault(group, []).extend(seconds)
-        took = {group: statistics.median(seconds) for group, seconds in lasted.items() if seconds}
-        return [
-            _cost(window.cpu - self.alone * window.seconds, took, window.ran, intervals)
-            for window in windows
-        ]
+        return self._watch("by model", {"models.yml": text})
 
     def _watch(
         self,
         name: str,
         rules: Mapping[str, str],
         *,
-        windows: int,
+        seconds: int = WINDOW,
         past: Sequence[Past] = (),
     ) -> list[Window]:
         """Scrape and evaluate for a while."""
@@ -153,7 +126,7 @@ class Bench:
             (side / "prometheus.yml").write_text(self._config())
             httpx.post(f"http://{address}/-/reload", timeout=60).raise_for_status()
             time.sleep(WARM)
-            return [_window(process, address) for _ in range(windows)]
+            return [_window(process, address, seconds) for _ in range(WINDOWS)]
 
     def _config(self) -> str:
         jobs = [
@@ -169,7 +142,7 @@ class Bench:
                 "global": {
                     "scrape_interval": "15s",
                     "scrape_timeout": "15s",
-                    "evaluation_interval": "30s",
+                    "evaluation_interval": f"{EVALUATION}s",
                 },
                 "rule_files": ["rules/*.yml"],
                 "scrape_configs": jobs,
@@ -194,26 +167,34 @@ def main() -> None:
             "past": "30 days of hours, 3 of five minutes, an hour of rates",
             "scraping alone": f"{bench.alone:.3f} cores",
         }
-        costs: dict[str, list[Cost]] = {}
+        seen: dict[str, list[Window]] = {}
         for side, run in (("ours", bench.ours), ("by model", bench.by_model)):
-            costs[side] = run()
-            groups = costs[side][-1].groups
-            notes[side] = {
-                "CPU seconds of one evaluation": {k: round(v, 3) for k, v in groups.items()}
-            }
-        harness.run("rules", list(_cases(costs)), notes=notes, warm=False, repeats=WINDOWS)
-
-
-def _cases(costs: Mapping[str, list[Cost]]) -> Iterator[harness.Case]:
-    """What was measured already, window by window."""
-    for what, unit, target, attribute in (
-        ("CPU over scraping alone", "cores", 0.05, "cores"),
-        ("evaluation in 30 s", "seconds by the clock", 1.0, "clock"),
-    ):
-        ours, beside = (
-            partial(next, iter([getattr(cost, attribute) for cost in costs[side]]))
-            for side in ("ours", "by model")
+            seen[side] = run()
+            notes[side] = {"seconds of one evaluation, of the slowest groups": _slowest(seen[side])}
+        harness.run(
+            "rules", list(_cases(seen, bench.alone)), notes=notes, warm=False, repeats=WINDOWS
         )
+
+
+def _slowest(windows: Sequence[Window]) -> dict[str, float]:
+    """The groups that take longest, each with its median."""
+    took = {
+        group: statistics.median(window.lasted[group] for window in windows)
+        for group in windows[-1].lasted
+    }
+    order = sorted(took, key=lambda group: -took[group])
+    return {group: round(took[group], 3) for group in order[:SLOWEST]}
+
+
+def _cases(seen: Mapping[str, list[Window]], alone: float) -> Iterator[harness.Case]:
+    """What was measured already, window by window."""
+    cores = {side: [window.cores - alone for window in seen[side]] for side in seen}
+    clock = {side: [window.clock for window in seen[side]] for side in seen}
+    for what, unit, target, measured in (
+        ("CPU over scraping alone", "cores", 0.05, cores),
+        (f"evaluation in {EVALUATION} s", "seconds by the clock", 1.0, clock),
+    ):
+        ours, beside = (partial(next, iter(measured[side])) for side in ("ours", "by model"))
         yield harness.Case(
             what,
             unit=unit,
@@ -272,59 +253,34 @@ def _free_port() -> int:
         return port
 
 
-def _hurried(text: str, intervals: dict[str, float]) -> str:
-    """Rules whose groups are evaluated once a minute at least; notes their real intervals."""
-    data = yaml.load(text, Loader=yaml.CSafeLoader)
-    for group in data["groups"]:
-        interval = Duration.parse(group.get("interval", "30s"))
-        intervals[group["name"]] = interval.seconds
-        if interval > MINUTE:
-            group["interval"] = str(MINUTE)
-    return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, width=10_000)
+def _window(process: harness.Started, address: str, seconds: int) -> Window:
+    began, cpu, evaluated = time.monotonic(), process.cpu_seconds(), _evaluated(address)
+    time.sleep(seconds)
+    cpu, evaluated = process.cpu_seconds() - cpu, _evaluated(address) - evaluated
+    lasted = time.monotonic() - began
+    return Window(cpu / lasted, evaluated / lasted * EVALUATION, _last(address))
 
 
-def _by_group(address: str, what: str) -> dict[str, float]:
-    """What Prometheus says of each group of rules, by its name."""
-    text = httpx.get(f"http://{address}/metrics", timeout=60).text
+def _evaluated(address: str) -> float:
+    """Seconds for which groups of rules were evaluated since the start."""
+    found = re.search(
+        r"^prometheus_rule_group_duration_seconds_sum (\S+)$", _metrics(address), re.MULTILINE
+    )
+    return float(found[1]) if found else 0.0
+
+
+def _last(address: str) -> dict[str, float]:
+    """How long each group's last evaluation took."""
     found = re.findall(
-        rf'^prometheus_rule_group_{what}\{{rule_group="[^"]*;([^";]+)"\}} (\S+)$',
-        text,
+        r'^prometheus_rule_group_last_duration_seconds\{rule_group="[^"]*;([^";]+)"\} (\S+)$',
+        _metrics(address),
         re.MULTILINE,
     )
-    return {group: float(number) for group, number in found}
+    return {group: float(seconds) for group, seconds in found}
 
 
-def _window(process: harness.Started, address: str) -> Window:
-    began, before = time.monotonic(), process.cpu_seconds()
-    first = _by_group(address, "iterations_total")
-    lasted: dict[str, list[float]] = {}
-    for _ in range(SAMPLES):
-        time.sleep(WINDOW / SAMPLES)
-        for group, seconds in _by_group(address, "last_duration_seconds").items():
-            # 0 says that it was not evaluated yet.
-            lasted.setdefault(group, []).extend([seconds] if seconds else [])
-    used, seconds = process.cpu_seconds() - before, time.monotonic() - began
-    last = _by_group(address, "iterations_total")
-    return Window(
-        seconds, used, {group: last[group] - first.get(group, 0) for group in last}, lasted
-    )
-
-
-def _cost(
-    used: float,
-    took: Mapping[str, float],
-    ran: Mapping[str, float],
-    intervals: Mapping[str, float],
-) -> Cost:
-    """CPU seconds that evaluations used, as what they need when all are on time."""
-    by_clock = sum(took[group] * ran[group] for group in took)
-    each = {group: used * took[group] / by_clock for group in took}
-    slowest = sorted(each, key=lambda group: -each[group])[:12]
-    return Cost(
-        sum(each[group] / intervals[group] for group in each),
-        sum(took[group] * 30 / intervals[group] for group in took),
-        {group: each[group] for group in slowest},
-    )
+def _metrics(address: str) -> str:
+    return httpx.get(f"http://{address}/metrics", timeout=60).raise_for_status().text
 
 
 # A group for each model
