@@ -47,10 +47,9 @@ def escalations(spec: Spec, thresholds: Iterator[Threshold]) -> Iterator[Escalat
     What `defaults` asks of an alert that will have ended by itself is left out.
     """
     told: set[Escalation] = set()
+    models = {model.key: model for model in spec.versions}
     for one in thresholds:
-        model = spec.model(one.model_name, one.model_version)
-        assert model is not None
-        settings = model.alerts.get(one.alert)
+        settings = models[one.model_name, one.model_version].alerts.get(one.alert)
         after = (settings.escalate_after if settings else None) or spec.defaults.escalate_after
         if after is None or one.severity == "critical" or one.alert.startswith(BURN):
             continue

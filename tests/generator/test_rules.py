@@ -374,6 +374,24 @@ def test_a_model_without_any_target_left_is_told_as_one(tmp_path: Path) -> None:
         verify_rules(folder, [folder / "tests/TargetDown.yml"])
 
 
+def test_escalations_look_no_model_up_among_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a thousand models that took half of the time that rendering takes."""
+
+    def slow(*_: object) -> None:
+        raise AssertionError("a search through all models, for each threshold")
+
+    (tmp_path / "models.yaml").write_text(
+        "defaults: {escalate_after: 1h}\n"
+        'models: [{name: m, version: "1", task: regression}, '
+        '{name: m, version: "0", task: regression, state: retired}]\n'
+    )
+    spec = read_spec(tmp_path / "models.yaml")
+    monkeypatch.setattr(Spec, "model", slow)
+    assert {one.model_version for one in escalations(spec, thresholds(spec))} == {"0", "1"}
+
+
 def test_what_ends_by_itself_escalates_before_that_or_not_at_all(tmp_path: Path) -> None:
     def escalating(after: str) -> set[str]:
         (tmp_path / "models.yaml").write_text(
