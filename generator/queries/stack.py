@@ -15,6 +15,7 @@ from generator.queries.selection import (
     LOUD,
     ON_MODEL,
     RATE_INTERVAL,
+    UP,
     with_matchers,
 )
 
@@ -118,7 +119,9 @@ def alerting_works() -> str:
     age = f'max(time() - {PROCESS_START}{{job="prometheus"}})'
     return (
         f'clamp_max(count({ALERTS}{{alertname="{WATCHDOG}", {FIRING}}}), 1)\n'
-        f"or {STARTING} * ({age} < bool {_STARTED})\nor vector(0)"
+        f"or {STARTING} * ({age} < bool {_STARTED})\n"
+        # Before it has scraped itself: there was nothing then.
+        f"or {STARTING} * absent({UP} offset {_STARTED}s)\nor vector(0)"
     )
 
 

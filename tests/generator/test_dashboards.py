@@ -275,6 +275,7 @@ def test_every_expression_parses(tmp_path: Path) -> None:
 
 
 FIRES: Final = 'ALERTS{alertname="Watchdog", alertstate="firing"}'
+SCRAPED: Final = 'up{job="prometheus"}'
 STARTED: Final = 'process_start_time_seconds{job="prometheus"}'
 
 
@@ -285,7 +286,8 @@ STARTED: Final = 'process_start_time_seconds{job="prometheus"}'
         pytest.param({STARTED: "0x20"}, "4m", 0, id="broken"),
         pytest.param({STARTED: "0x20", FIRES: "1x20"}, "1m", 1, id="works at once"),
         pytest.param({STARTED: "0x20", FIRES: "1x20"}, "4m", 1, id="works"),
-        pytest.param({}, "1m", 0, id="nobody knows since when"),
+        pytest.param({}, "1m", STARTING, id="nothing was scraped yet"),
+        pytest.param({SCRAPED: "1x20"}, "4m", 0, id="nobody knows since when"),
     ],
 )
 def test_alerting_is_called_broken_only_after_it_had_time_to_start(
