@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import ssl
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from contract.spec import Spec
 __all__ = ["AskError", "Prometheus", "Sample", "Series", "fetch", "fetch_json"]
 
 TIMEOUT: Final = 30.0
+SETTLING: Final = 180.0
+"""Seconds after its start in which Prometheus may not have evaluated every rule, nor have sent an
+alert: the first one is lost and repeated after a minute."""
 
 
 class AskError(Exception):
@@ -162,6 +166,15 @@ class Prometheus:
     def retention(self) -> str:
         """For how long it keeps samples, as it says itself: 35d, or 2w or 10GiB."""
         return str(self.api("status/runtimeinfo").get("storageRetention", ""))
+
+    def settling(self) -> str:
+        """That it started only just, and when; empty where it had time for every rule."""
+        try:
+            started = dt.datetime.fromisoformat(self.api("status/runtimeinfo")["startTime"])
+        except (AskError, KeyError, ValueError):
+            return ""
+        age = (dt.datetime.now(dt.UTC) - started).total_seconds()
+        return f"Prometheus started {age:.0f} s ago" if age < SETTLING else ""
 
     def number(self, expression: str) -> float | None:
         """The one value of a query; None where it has none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import struct
@@ -19,9 +18,6 @@ from generator.outputs import render
 __all__ = ["check_alertmanager", "check_sending"]
 
 _LATELY: Final = "1h"
-_SETTLING: Final = 180
-"""Seconds after its start in which Prometheus may not have sent an alert: it loses the first one,
-since it has not looked for Alertmanager, and repeats it after a minute."""
 _WATCHDOG: Final = quote('alertname="Watchdog"')
 
 
@@ -74,11 +70,11 @@ def check_alertmanager(spec: Spec, out: Path) -> Iterator[Finding]:
     yield fine("delivery", subject, f"answers, version {version}")
     yield _configuration(spec, address, subject, out)
     watchdog = fetch_json(address, f"/api/v2/alerts?filter={_WATCHDOG}")
-    if not watchdog and (age := _age(spec)) is not None and age < _SETTLING:
+    if not watchdog and (settling := _settling(spec)):
         yield note(
             "delivery",
             subject,
-            f"holds no alert yet, not even Watchdog: Prometheus started {age:.0f} s ago",
+            f"holds no alert yet, not even Watchdog: {settling}",
             "ask again in a minute or two",
         )
     elif not watchdog:
@@ -102,14 +98,12 @@ def check_alertmanager(spec: Spec, out: Path) -> Iterator[Finding]:
         yield note("delivery", subject, f"{len(active)} silences are active: {names}")
 
 
-def _age(spec: Spec) -> float | None:
-    """Seconds since Prometheus started, if it says so."""
+def _settling(spec: Spec) -> str:
     try:
         with Prometheus(spec) as prometheus:
-            started = dt.datetime.fromisoformat(prometheus.api("status/runtimeinfo")["startTime"])
-    except (AskError, KeyError, ValueError):
-        return None
-    return (dt.datetime.now(dt.UTC) - started).total_seconds()
+            return prometheus.settling()
+    except AskError:
+        return ""
 
 
 def _configuration(spec: Spec, address: str, subject: str, out: Path) -> Finding:

@@ -68,6 +68,7 @@ def _by_model(prometheus: Prometheus, window: str) -> dict[Key, set[str]]:
 def check_alerts(spec: Spec, prometheus: Prometheus) -> Iterator[Finding]:
     """For each model: whether every alert that is on can fire."""
     now, lately = _by_model(prometheus, ""), _by_model(prometheus, "1h")
+    settling = prometheus.settling()
     busy = {s.model for s in prometheus.query(f"{recorded.REQUESTS} > 0")}
     needed: dict[Key, dict[str, set[str]]] = {}
     for threshold in thresholds(spec):
@@ -78,7 +79,8 @@ def check_alerts(spec: Spec, prometheus: Prometheus) -> Iterator[Finding]:
         of_model.setdefault(threshold.alert, set()).update(names)
     for model in spec.models:
         there = now.get(model.key, set()) | lately.get(model.key, set())
-        yield from _alerts_of(spec, model, needed.get(model.key, {}), there, busy=model.key in busy)
+        found = _alerts_of(spec, model, needed.get(model.key, {}), there, busy=model.key in busy)
+        yield from (_calmed(one, settling) for one in found)
 
 
 def _alerts_of(
@@ -94,6 +96,14 @@ def _alerts_of(
         yield Finding(cause.level, "series", who, what, cause.advice)
     if not blind:
         yield fine("series", who, f"every series of its {len(alerts)} alerts is there")
+
+
+def _calmed(found: Finding, settling: str) -> Finding:
+    """What is missing just after the start may only not have been evaluated yet."""
+    if found.level != "broken" or not settling:
+        return found
+    what = f"{found.what}; {settling}"
+    return note(found.check, found.subject, what, "ask again in a minute or two")
 
 
 @dataclass(frozen=True, slots=True)

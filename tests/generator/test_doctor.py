@@ -16,7 +16,7 @@ import pytest
 
 from contract.read import read_spec
 from generator.__main__ import main
-from generator.doctor import CHECKS, delivery, diagnose
+from generator.doctor import CHECKS, ask, delivery, diagnose
 from generator.doctor.finding import Finding, broken, fine, warning
 from generator.doctor.report import render_json, render_text
 from generator.doctor.servers import recognise
@@ -86,7 +86,10 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sick]:
             (folder / path).write_text(rendered)
         for command, ready in _processes(folder, models, at):
             stack.enter_context(running(command, ready_url=ready))
-        yield Sick(folder, text)
+        # All that is seldom evaluated comes within moments here.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ask, "SETTLING", 0.0)
+            yield Sick(folder, text)
 
 
 def _processes(
@@ -158,23 +161,28 @@ def test_what_is_well_is_said_to_be(sick: Sick) -> None:
     eventually(well, seconds=90)
 
 
-@pytest.mark.parametrize(("age", "level"), [(40.0, "note"), (600.0, "broken"), (None, "broken")])
+@pytest.mark.parametrize(("settling", "level"), [("it just started", "note"), ("", "broken")])
 def test_that_no_alert_arrived_yet_is_nothing_just_after_the_start(
-    age: float | None, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settling: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "models.yaml").write_text('models: [{name: m, version: "1", task: regression}]\n')
     answers = {"/api/v2/status": {"versionInfo": {"version": "0.25.0"}}}
     monkeypatch.setattr(delivery, "fetch_json", lambda _, path: answers.get(path, []))
     monkeypatch.setattr(delivery, "_metric", lambda *_: None)
-    monkeypatch.setattr(delivery, "_age", lambda _: age)
+    monkeypatch.setattr(delivery, "_settling", lambda _: settling)
     found = list(delivery.check_alertmanager(read_spec(tmp_path / "models.yaml"), tmp_path))
     assert [one.level for one in found if "Watchdog" in one.what] == [level]
 
 
-def test_prometheus_says_when_it_started(sick: Sick) -> None:
-    age = delivery._age(read_spec(sick.folder / "models.yaml"))
-    assert age is not None
-    assert 0 <= age < 600
+def test_what_was_not_evaluated_yet_is_not_broken_just_after_the_start(
+    sick: Sick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "SETTLING", 3600.0)
+    unknown = ('name: own, version: "1"', 'name: own, version: "2"')
+    found = says(sick.diagnose(*unknown, only=["series"]), "note", "series", "says the threshold")
+    assert "Prometheus started" in found.what
+    monkeypatch.setattr(ask, "SETTLING", 0.0)
+    says(sick.diagnose(*unknown, only=["series"]), "broken", "series", "says the threshold")
 
 
 def test_what_is_wrong_is_said_with_what_to_do(sick: Sick) -> None:
