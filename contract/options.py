@@ -15,10 +15,9 @@ from contract.spec import Spec, Stack
 __all__ = ["add_spec_arguments", "read_spec_by"]
 
 _ADDRESSES: Final = tuple(
-    name
-    for name in Stack.model_fields
-    if not name.endswith(("_interval", "_access")) and name not in {"retention", "alerts"}
+    name for name, field in Stack.model_fields.items() if isinstance(field.default, str | tuple)
 )
+"""What has a host and port where nobody says otherwise, or several of them."""
 
 
 def add_spec_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

@@ -1,8 +1,8 @@
 """Error budgets, recorded: burn rates over each window, what of the period's budget is left.
 
 Every ratio is bad events over events of the same time, never a mean of ratios: empty without
-events, 0 without bad ones. Windows up to an hour are sums of rates. Longer ones are sums of counts
-of five minutes each, which are ten times fewer samples.
+events, 0 without bad ones. The windows of the fastest tier are sums of rates of a minute each, so
+that nobody waits; the others are sums of counts of five minutes, which are fewer samples.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from generator.queries.slo_events import (
     rates_step,
     short_of,
 )
-from generator.queries.windows import FIVE_MINUTES, FOUR_MINUTES, HOUR, window
+from generator.queries.windows import FOUR_MINUTES, window
 
 __all__ = [
     "BAD",
@@ -82,7 +82,7 @@ def _group(length: Duration) -> Group:
 def _sum(rates: Recorded, counts: Recorded, length: Duration, spec: Spec) -> str:
     """Events of a window: a sum of rates in a short one, of counts in a long one."""
     over = short_of(window(spec, length), spec)
-    if length <= HOUR:
+    if _group(length) is RATES:
         return f"sum_over_time({rates}[{over}]) * {rates_step(spec).seconds:g}"
     return f"sum_over_time({counts}[{over}])"
 
@@ -101,8 +101,6 @@ def _ratio(name: str, length: Duration) -> Recorded:
     counted = BAD_COUNTS.get(name)
 
     def expression(spec: Spec) -> str:
-        if length == FIVE_MINUTES:
-            return f"{BAD}\n/\n({EVENTS} > 0)"
         bad = str(counted) if counted else _sum(BAD, BAD_COUNTED, length, spec)
         return f"{bad}\n/\n({_sum(EVENTS, EVENTS_COUNTED, length, spec)} > 0)"
 

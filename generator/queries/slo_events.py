@@ -6,7 +6,7 @@ time, a count is what the rates add up to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from contract import catalog
@@ -107,17 +107,88 @@ def _edges(spec: Spec) -> str:
     return f'{{le=~"{either}"}}'
 
 
-def _kinds(spec: Spec) -> set[Kind]:
-    """What any model promises: the rest need not be evaluated."""
-    return {objective.kind for model in spec.models for objective in objectives(model)}
+def _kinds(spec: Spec, *, source: str = "") -> set[Kind]:
+    """What any model promises, of that source: the rest need not be evaluated."""
+    return {
+        objective.kind
+        for model in spec.models
+        for objective in objectives(model)
+        if source in {"", objective.source}
+    }
+
+
+def _joined(parts: Iterable[tuple[Kind, str]], kinds: Collection[Kind]) -> str:
+    return "\nor\n".join(f"(\n{part}\n)" for kind, part in parts if kind in kinds)
+
+
+# What the sidecar counts, exactly
+
+
+def rates_step(spec: Spec) -> Duration:
+    """How long it is from one rate to the next: a sum of rates times that is a count."""
+    return RATES.interval(spec) or spec.clock(spec.stack.evaluation_interval)
+
+
+def counts_step(spec: Spec) -> Duration:
+    """How long one count is: as long as from one to the next, so that each event is in one."""
+    return _COUNTS.interval(spec) or spec.clock(spec.stack.evaluation_interval)
+
+
+def _since(series: str, step: Duration, most: Duration) -> str:
+    """By how much counters grew within a step: what one step leaves out, the next has.
+
+    `increase` would leave out what falls between two windows, scale up what does not, and tell too
+    few of the first errors ever. Where a scrape failed, a step reaches back to the one before.
+    """
+    return f"last_over_time({series}[{step}]) - last_over_time({series}[{most}] offset {step}) >= 0"
+
+
+def _rate(series: str, spec: Spec) -> str:
+    """Per second since the last rate. A counter that is new or was reset waits for the next."""
+    step = rates_step(spec)
+    return f"({_since(series, step, window(spec, FIVE_MINUTES))}) / {step.seconds:g}"
+
+
+def _count(series: str, spec: Spec) -> str:
+    """Since the last count. Of counters that are new, were reset or are gone the rate says it."""
+    step = counts_step(spec)
+    reach = Duration(step.milliseconds + spec.clock(spec.stack.scrape_interval).milliseconds)
+    return (
+        f"({_since(series, step, window(spec, HOUR))}\n"
+        f"  or rate({series}[{reach}]) * {step.seconds:g})"
+    )
+
+
+_Measure = Callable[[str, Spec], str]
+"""A counter → how much of it there was, as a rate or a count."""
+
+
+def _events_exact(measure: _Measure, spec: Spec) -> Iterator[tuple[Kind, str]]:
+    requests = f"sum {_BY_MODEL} ({measure(str(catalog.INFERENCE_REQUESTS), spec)})"
+    yield "availability", _of_objective(requests, "availability", exact=True)
+    timed = f"sum {_BY_MODEL} ({measure(f'{catalog.INFERENCE_LATENCY.bucket}{_ALL}', spec)})"
+    yield "latency", _of_objective(timed, "latency", exact=True)
+    labelled = f"sum {_BY_MODEL} ({measure(f'{catalog.OUTCOMES}{_KNOWN}', spec)})"
+    yield "accuracy", _of_objective(labelled, "accuracy", exact=True)
+
+
+def _bad_exact(measure: _Measure, events: Recorded, spec: Spec) -> Iterator[tuple[Kind, str]]:
+    failed = f'{catalog.INFERENCE_REQUESTS}{{status="error"}}'
+    errors = f"sum {_BY_MODEL} ({measure(failed, spec)})"
+    known = f"0 * {events} * {ON_OBJECTIVE} {_promised('availability', exact=True)}"
+    yield "availability", (f"({_of_objective(errors, 'availability', exact=True)})\nor {known}")
+    in_time = (
+        f"sum by ({', '.join((*MODEL, 'le'))}) "
+        f"({measure(f'{catalog.INFERENCE_LATENCY.bucket}{_edges(spec)}', spec)})"
+    )
+    total = f"{events} * {ON_OBJECTIVE} {_promised('latency', exact=True)}"
+    fast = _of_bucket(in_time, exact=True)
+    yield "latency", f"clamp_min({total}\n- {ON_OBJECTIVE}\n{fast}, 0)"
+    labelled = _outcomes(measure(f"{catalog.OUTCOMES}{_KNOWN}", spec))
+    yield "accuracy", _of_objective(_wrong(labelled), "accuracy", exact=True)
 
 
 # Events, as rates
-
-
-def _joined(parts: Iterator[tuple[Kind, str]], spec: Spec) -> str:
-    kinds = _kinds(spec)
-    return "\nor\n".join(f"(\n{part}\n)" for kind, part in parts if kind in kinds)
 
 
 _ALL: Final = '{le="+Inf"}'
@@ -196,6 +267,14 @@ def _not_fresh(spec: Spec) -> str:
     return f"{promised}\nunless {ON_OBJECTIVE}\n({fresh})\nor 0 * {promised}"
 
 
+def _rates(
+    exact: Iterator[tuple[Kind, str]], others: Iterator[tuple[Kind, str]], spec: Spec
+) -> str:
+    """Exact where a sidecar counts; of other runtimes what they say of five minutes."""
+    counted, told = _kinds(spec, source="counters"), _kinds(spec, source="rates")
+    return "\nor\n".join(filter(None, (_joined(exact, counted), _joined(others, told))))
+
+
 LAST_PREDICTION: Final = Recorded(
     name="model:ml_last_prediction_timestamp_seconds",
     labels=MODEL,
@@ -213,45 +292,21 @@ LAST_PREDICTION: Final = Recorded(
     needed=lambda spec: "freshness" in _kinds(spec),
 )
 EVENTS: Final = Recorded(
-    name="model:ml_slo_events:rate5m",
+    name="model:ml_slo_events:rate1m",
     labels=OBJECTIVE,
     help="Events per second that an objective is about: requests, labels, or the second itself.",
     group=RATES,
-    expression=lambda spec: _joined(_events(spec), spec),
+    expression=lambda spec: _rates(_events_exact(_rate, spec), _events(spec), spec),
 )
 BAD: Final = Recorded(
-    name="model:ml_slo_bad_events:rate5m",
+    name="model:ml_slo_bad_events:rate1m",
     labels=OBJECTIVE,
     help="Those of them that break the promise; absent where nobody can know.",
     group=RATES,
-    expression=lambda spec: _joined(_bad(spec), spec),
+    expression=lambda spec: _rates(_bad_exact(_rate, EVENTS, spec), _bad(spec), spec),
 )
 
 # Events, counted
-
-
-def rates_step(spec: Spec) -> Duration:
-    """How long it is from one rate to the next: a sum of rates times that is a count."""
-    return RATES.interval(spec) or spec.clock(spec.stack.evaluation_interval)
-
-
-def counts_step(spec: Spec) -> Duration:
-    """How long one count is: as long as from one to the next, so that each event is in one."""
-    return _COUNTS.interval(spec) or spec.clock(spec.stack.evaluation_interval)
-
-
-def _count(series: str, spec: Spec) -> str:
-    """By how much counters grew since the last count: what one count leaves out, the next has.
-
-    `increase` would leave out what falls between two windows, or scale up what does not. The rate
-    is for counters that are new, were reset or are gone: it says what can be known then.
-    """
-    step, hour = counts_step(spec), window(spec, HOUR)
-    reach = Duration(step.milliseconds + spec.clock(spec.stack.scrape_interval).milliseconds)
-    return (
-        f"({series} - last_over_time({series}[{hour}] offset {step}) >= 0\n"
-        f"  or rate({series}[{reach}]) * {step.seconds:g})"
-    )
 
 
 def short_of(length: Duration, spec: Spec) -> Duration:
@@ -266,32 +321,7 @@ def short_of(length: Duration, spec: Spec) -> Duration:
 def _counted(source: Recorded, exact: Iterator[tuple[Kind, str]], spec: Spec) -> str:
     """Exact where a sidecar counts, otherwise what the rates add up to."""
     added = f"sum_over_time({source}[{short_of(counts_step(spec), spec)}])"
-    return f"{_joined(exact, spec)}\nor\n{added} * {rates_step(spec).seconds:g}"
-
-
-def _events_counted(spec: Spec) -> Iterator[tuple[Kind, str]]:
-    requests = f"sum {_BY_MODEL} ({_count(str(catalog.INFERENCE_REQUESTS), spec)})"
-    yield "availability", _of_objective(requests, "availability", exact=True)
-    timed = f"sum {_BY_MODEL} ({_count(f'{catalog.INFERENCE_LATENCY.bucket}{_ALL}', spec)})"
-    yield "latency", _of_objective(timed, "latency", exact=True)
-    labelled = f"sum {_BY_MODEL} ({_count(f'{catalog.OUTCOMES}{_KNOWN}', spec)})"
-    yield "accuracy", _of_objective(labelled, "accuracy", exact=True)
-
-
-def _bad_counted(spec: Spec) -> Iterator[tuple[Kind, str]]:
-    failed = f'{catalog.INFERENCE_REQUESTS}{{status="error"}}'
-    errors = f"sum {_BY_MODEL} ({_count(failed, spec)})"
-    known = f"0 * {EVENTS_COUNTED} * {ON_OBJECTIVE} {_promised('availability', exact=True)}"
-    yield "availability", (f"({_of_objective(errors, 'availability', exact=True)})\nor {known}")
-    in_time = (
-        f"sum by ({', '.join((*MODEL, 'le'))}) "
-        f"({_count(f'{catalog.INFERENCE_LATENCY.bucket}{_edges(spec)}', spec)})"
-    )
-    total = f"{EVENTS_COUNTED} * {ON_OBJECTIVE} {_promised('latency', exact=True)}"
-    fast = _of_bucket(in_time, exact=True)
-    yield "latency", f"clamp_min({total}\n- {ON_OBJECTIVE}\n{fast}, 0)"
-    labelled = _outcomes(_count(f"{catalog.OUTCOMES}{_KNOWN}", spec))
-    yield "accuracy", _of_objective(_wrong(labelled), "accuracy", exact=True)
+    return f"{_joined(exact, _kinds(spec))}\nor\n{added} * {rates_step(spec).seconds:g}"
 
 
 EVENTS_COUNTED: Final = Recorded(
@@ -299,14 +329,14 @@ EVENTS_COUNTED: Final = Recorded(
     labels=OBJECTIVE,
     help="Events since the count before, five minutes earlier; every event is in one count.",
     group=_COUNTS,
-    expression=lambda spec: _counted(EVENTS, _events_counted(spec), spec),
+    expression=lambda spec: _counted(EVENTS, _events_exact(_count, spec), spec),
 )
 BAD_COUNTED: Final = Recorded(
     name="model:ml_slo_bad_events:count5m",
     labels=OBJECTIVE,
     help="Those of them that break the promise.",
     group=_COUNTS,
-    expression=lambda spec: _counted(BAD, _bad_counted(spec), spec),
+    expression=lambda spec: _counted(BAD, _bad_exact(_count, EVENTS_COUNTED, spec), spec),
 )
 
 

@@ -55,13 +55,34 @@ def spec_of(tmp_path: Path, models: str) -> Spec:
 
 
 @pytest.mark.parametrize(
-    "tests", ["recording.yml", "recording_gpu.yml", "slo.yml", "slo_periods.yml", "stack.yml"]
+    "tests",
+    [
+        "recording.yml",
+        "recording_gpu.yml",
+        "slo.yml",
+        "slo_fast.yml",
+        "slo_periods.yml",
+        "stack.yml",
+    ],
 )
 def test_the_recorded_series_are_what_they_say(tests: str, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree / RULES, tmp_path / "rules")
-    shutil.copy(ROOT / "tests" / "rules" / tests, tmp_path)
-    tested = promtool("test", "rules", tests, cwd=tmp_path)
+    does(tests, tmp_path)
+
+
+def does(tests: str, folder: Path) -> None:
+    shutil.copy(ROOT / "tests" / "rules" / tests, folder)
+    tested = promtool("test", "rules", tests, cwd=folder)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_what_a_runtime_says_as_rates_is_counted_as_what_they_add_up_to(tmp_path: Path) -> None:
+    triton = '{runtime: triton, targets: ["127.0.0.1:8002"]}'
+    spec = spec_of(tmp_path, f"  - {{name: m, version: '1', task: regression, serving: {triton}}}")
+    (tmp_path / "rules").mkdir()
+    rules = render(spec, ["prometheus"])[f"{RULES}/recording.yml"]
+    (tmp_path / "rules" / "recording.yml").write_text(rules)
+    does("slo_rates.yml", tmp_path)
 
 
 def test_no_series_is_recorded_twice() -> None:
