@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ import yaml
 from contract.read import read_spec
 from contract.runtimes import RUNTIMES, SIDECAR, Signal
 from generator.doctor import diagnose
+from generator.doctor.ask import Prometheus
+from generator.doctor.configured import check_targets
 from generator.outputs import render
 from generator.queries import recorded, recorded_serving, slo
 from generator.queries.recorded import LATENCY_BUCKETS, LATENCY_QUANTILES, Recorded
@@ -24,7 +27,7 @@ from generator.queries.recorded_serving import (
 )
 from generator.queries.runtimes.adapter import Series, job_name
 from generator.queries.runtimes.rules import filled
-from tests.processes import eventually, free_port, running
+from tests.processes import ROOT, eventually, free_port, running
 from tests.runtime_servers import CAPTURES, replaying
 
 WINDOW: Final = 5.0
@@ -543,6 +546,7 @@ PROMETHEUS_2: Final = (
 """It reads that as text, and does not know the key."""
 
 UP: Final = 'up{job="ml-runtime-ovms"}'
+FALLBACK: Final = "stack.fallback_scrape_protocol: PrometheusText0.0.4"
 
 
 def unlabelled(target: str) -> str:
@@ -562,17 +566,39 @@ def test_a_runtime_that_does_not_say_how_it_is_written_is_read_as_models_yaml_sa
         eventually(lambda: query(prometheus, f"{UP} == 1"), seconds=60)
 
 
-@pytest.mark.skipif(PROMETHEUS_2, reason="Prometheus 2 reads it as text")
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", ""])
-def test_the_doctor_says_what_to_do_where_prometheus_3_refuses_it(
+def test_the_doctor_complains_of_it_where_prometheus_refuses_it(
     tmp_path: Path, content_type: str
 ) -> None:
     with (
         replaying(CAPTURES / "ovms.txt", content_type=content_type) as target,
         scraping(tmp_path, unlabelled(target)) as prometheus,
     ):
-        eventually(lambda: query(prometheus, f"{UP} == 0"), seconds=60)
+        eventually(lambda: query(prometheus, f"{UP} == {int(PROMETHEUS_2)}"), seconds=60)
         spec = read_spec(tmp_path / "models.yaml", time_scale=60)
         found = diagnose(spec, tmp_path, only={"targets"})
-    (refused,) = (one for one in found if one.subject.startswith("ml-runtime-ovms"))
-    assert "stack.fallback_scrape_protocol: PrometheusText0.0.4" in refused.advice
+    complaints = [one for one in found if one.subject == f"ml-runtime-ovms {target}"]
+    assert [FALLBACK in one.advice for one in complaints] == ([] if PROMETHEUS_2 else [True])
+
+
+class Prometheus3(Prometheus):
+    """Answers as a 3.16.0 did that had scraped both, where no Prometheus 3 can be installed."""
+
+    TARGETS: Final = json.loads(
+        (ROOT / "tests/captures/prometheus/targets-3.16.0.json").read_text()
+    )["data"]
+
+    def api(self, path: str, *, method: str = "GET", **parameters: str) -> Any:
+        return {"targets": self.TARGETS, "status/config": {"yaml": "{}"}}[path]
+
+
+def test_the_doctor_says_what_to_do_where_prometheus_3_refuses_it(tmp_path: Path) -> None:
+    targets = [one["labels"]["instance"] for one in Prometheus3.TARGETS["activeTargets"]]
+    (tmp_path / "models.yaml").write_text(unlabelled('", "'.join(targets)))
+    spec = read_spec(tmp_path / "models.yaml")
+    found = {one.subject: one for one in check_targets(spec, Prometheus3(spec))}
+    for target in targets:
+        refused = found[f"ml-runtime-ovms {target}"]
+        assert refused.level == "broken"
+        assert FALLBACK in refused.advice
+        assert f"http://{target}/metrics" in refused.advice
