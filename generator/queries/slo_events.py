@@ -159,6 +159,9 @@ def _count(series: str, spec: Spec) -> str:
     )
 
 
+_ALL: Final = '{le="+Inf"}'
+_KNOWN: Final = '{predicted_class!="other"}'
+
 _Measure = Callable[[str, Spec], str]
 """A counter → how much of it there was, as a rate or a count."""
 
@@ -188,11 +191,8 @@ def _bad_exact(measure: _Measure, events: Recorded, spec: Spec) -> Iterator[tupl
     yield "accuracy", _of_objective(_wrong(labelled), "accuracy", exact=True)
 
 
-# Events, as rates
+# As others tell: serving runtimes, and time
 
-
-_ALL: Final = '{le="+Inf"}'
-_KNOWN: Final = '{predicted_class!="other"}'
 _STALE: Final = 900
 
 
@@ -200,8 +200,6 @@ def _events(spec: Spec) -> Iterator[tuple[Kind, str]]:
     yield "availability", _of_objective(str(recorded.REQUESTS), "availability")
     total = f"sum {_BY_MODEL} ({recorded.LATENCY_BUCKETS}{_ALL})"
     yield "latency", _of_objective(total, "latency")
-    labelled = _outcomes(f"rate({catalog.OUTCOMES}{_KNOWN}[{window(spec, FIVE_MINUTES)}])")
-    yield "accuracy", _of_objective(f"sum {_BY_MODEL} ({labelled})", "accuracy")
     # Time counts while it is known: one event a second.
     evaluated = f"group {_BY_MODEL} (time() - {recorded.DRIFT_EVALUATED} < {_stale(spec)})"
     yield "drift_free", _of_objective(evaluated, "drift_free")
@@ -218,8 +216,6 @@ def _bad(spec: Spec) -> Iterator[tuple[Kind, str]]:
     fast = _of_bucket(f"{recorded.LATENCY_BUCKETS}{_edges(spec)}")
     total = f"{EVENTS} * on ({', '.join(OBJECTIVE)}) {_promised('latency')}"
     yield "latency", f"clamp_min({total}\n- {ON_OBJECTIVE}\n{fast}, 0)"
-    labelled = _outcomes(f"rate({catalog.OUTCOMES}{_KNOWN}[{window(spec, FIVE_MINUTES)}])")
-    yield "accuracy", _of_objective(_wrong(labelled), "accuracy")
     # Verdicts on features are recorded; those on predictions are few.
     drifted = (
         f'{recorded.DRIFT_DETECTED}{{severity="critical"}} '
