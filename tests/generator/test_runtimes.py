@@ -215,7 +215,13 @@ def scraping(folder: Path, models: str, *, stack: str = "") -> Iterator[httpx.Cl
     `stack` is more of that section.
     """
     at = f"127.0.0.1:{free_port()}"
-    section = f"prometheus: {at!r}, scrape_interval: 1s, evaluation_interval: 1s, {stack}"
+    # A stack that runs on this machine at the usual ports is none of its targets.
+    nobody = f"127.0.0.1:{free_port()}"
+    others = ", ".join(f"{name}: {nobody!r}" for name in ("sidecar", "drift", "responder"))
+    section = (
+        f"prometheus: {at!r}, {others}, gpu: [], scrape_interval: 1s, evaluation_interval: 1s, "
+        f"{stack}"
+    )
     (folder / "models.yaml").write_text(f"stack: {{{section}}}\n{models}")
     spec = read_spec(folder / "models.yaml", time_scale=60)
     for path, text in render(spec, ("prometheus",)).items():
