@@ -14,7 +14,7 @@ from contract.alerts import (
     NEAR_BREACH,
     NEARLY_FULL,
     Alert,
-    GpuThreshold,
+    CommonThreshold,
     Scope,
 )
 from contract.catalog import METRICS, Exporter
@@ -274,7 +274,7 @@ def _expression(alert: Alert, severity: Severity, hold: Duration, spec: Spec) ->
         case "gpu":
             value = _value(alert, severity, spec)
             assert value is not None
-            return GPU_EXPRESSIONS[alert.name](GpuThreshold(alert.name, severity, hold, value))
+            return GPU_EXPRESSIONS[alert.name](CommonThreshold(alert.name, severity, hold, value))
         case "stack":
             return STACK_EXPRESSIONS[alert.name](_value(alert, severity, spec) or 0)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from contract.alerts.alert import Alert, Display, GpuThreshold, Scope, Threshold
+from contract.alerts.alert import Alert, CommonThreshold, Display, Scope, Threshold
 from contract.alerts.escalation import BURN, Escalation, escalations, lasts, next_severity
 from contract.alerts.gpus import GPU_ALERTS, NEARLY_FULL
 from contract.alerts.models import DRIFT_ALERTS, MIN_REQUESTS, REQUEST_ALERTS
@@ -40,9 +40,9 @@ __all__ = [
     "NEARLY_FULL",
     "NEAR_BREACH",
     "Alert",
+    "CommonThreshold",
     "Display",
     "Escalation",
-    "GpuThreshold",
     "Scope",
     "Threshold",
     "escalations",
@@ -105,19 +105,19 @@ def thresholds(spec: Spec) -> Iterator[Threshold]:
                     )
 
 
-def gpu_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
+def gpu_thresholds(spec: Spec) -> Iterator[CommonThreshold]:
     """Every threshold of GPUs that is on: one for each alert."""
     yield from _of_all(GPU_ALERTS, spec.gpu.alerts, spec)
 
 
-def stack_thresholds(spec: Spec) -> Iterator[GpuThreshold]:
+def stack_thresholds(spec: Spec) -> Iterator[CommonThreshold]:
     """What is on of the alerts of the stack itself."""
     yield from _of_all(STACK_ALERTS, spec.stack.alerts, spec)
 
 
 def _of_all(
     alerts: Sequence[Alert], chosen: Mapping[str, AlertSettings], spec: Spec
-) -> Iterator[GpuThreshold]:
+) -> Iterator[CommonThreshold]:
     for alert in alerts:
         settings = chosen.get(alert.name) or AlertSettings()
         if not settings.enabled:
@@ -130,4 +130,4 @@ def _of_all(
         if after is not None:
             whole = Duration(spec.clock(hold).milliseconds + spec.clock(after).milliseconds)
         severity = settings.severity or alert.severities[0]
-        yield GpuThreshold(alert.name, severity, hold, value, whole)
+        yield CommonThreshold(alert.name, severity, hold, value, whole)

@@ -10,7 +10,7 @@ from typing import Literal
 from contract.quantity import Duration
 from contract.spec import Model, Severity
 
-__all__ = ["Alert", "Display", "GpuThreshold", "Promised", "Scope", "Threshold", "of_model"]
+__all__ = ["Alert", "CommonThreshold", "Display", "Promised", "Scope", "Threshold", "of_model"]
 
 Display = Literal["percent", "duration", "number", "none"]
 Scope = Literal["model", "gpu", "stack"]
@@ -84,10 +84,10 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class GpuThreshold:
-    """What one alert of GPUs watches, the same on every GPU; `value` in the alert's base unit.
+class CommonThreshold:
+    """What one alert watches that is no model's to set; `value` in the alert's base unit.
 
-    So are those of the stack, of which most have no threshold: their value is 0.
+    It is the same on every GPU, or of the stack, of which most alerts have no threshold: 0.
     """
 
     alert: str

@@ -9,7 +9,7 @@ from typing import Final
 from contract.alerts import (
     ALERTS,
     Alert,
-    GpuThreshold,
+    CommonThreshold,
     escalations,
     gpu_thresholds,
     next_severity,
@@ -121,7 +121,7 @@ def _escalation_rule(alert: Alert, severity: Severity, spec: Spec) -> Rule:
     )
 
 
-def _escalation_of_all(threshold: GpuThreshold, spec: Spec) -> Rule:
+def _escalation_of_all(threshold: CommonThreshold, spec: Spec) -> Rule:
     told = escalation(ALERTS[threshold.alert], threshold.severity)
     severity = next_severity(threshold.severity)
     return Rule(
@@ -177,7 +177,7 @@ def _model_rule(promise: Promise, spec: Spec) -> Rule:
     )
 
 
-def _gpu_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
+def _gpu_rule(threshold: CommonThreshold, spec: Spec) -> Rule:
     # As for models; what is missing on a whole machine is nobody's GPU.
     expression = GPU_EXPRESSIONS[threshold.alert](threshold)
     whose = {} if str(HOLDER) in expression else nobody(spec)
@@ -190,7 +190,7 @@ def _gpu_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
     )
 
 
-def _stack_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
+def _stack_rule(threshold: CommonThreshold, spec: Spec) -> Rule:
     alert, severity = ALERTS[threshold.alert], threshold.severity
     whose = {} if alert.about_model else nobody(spec)
     return Rule(
@@ -202,7 +202,7 @@ def _stack_rule(threshold: GpuThreshold, spec: Spec) -> Rule:
     )
 
 
-def clocked(threshold: GpuThreshold, spec: Spec) -> float:
+def clocked(threshold: CommonThreshold, spec: Spec) -> float:
     """A threshold of the stack as Prometheus sees it.
 
     All of them are times; not even a fast clock lets an exporter collect without a pause.

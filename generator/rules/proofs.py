@@ -14,7 +14,7 @@ from contract import catalog
 from contract.alerts import (
     ALERTS,
     Alert,
-    GpuThreshold,
+    CommonThreshold,
     Threshold,
     escalations,
     gpu_thresholds,
@@ -211,7 +211,7 @@ def _escalation_tests(
     )
 
 
-def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
+def _gpu_tests(threshold: CommonThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
     longest = LONGEST_WINDOW.get(threshold.alert, FIVE_MINUTES)
     times = Timeline.of(threshold.hold, spec, longest)
     evidence = GPU_EVIDENCE[threshold.alert](threshold, spec, times)
@@ -226,7 +226,7 @@ def _gpu_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
         yield from _escalation_of_all(threshold, LONGEST_WINDOW, GPU_EVIDENCE, labels, spec)
 
 
-def _stack_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
+def _stack_tests(threshold: CommonThreshold, spec: Spec) -> Iterator[dict[str, Any]]:
     alert = alerts.stated(ALERTS[threshold.alert], threshold.value)
     times = Timeline.of(threshold.hold, spec, STACK_WINDOWS.get(alert.name, FIVE_MINUTES))
     evidence = STACK_EVIDENCE[alert.name](threshold, spec, times)
@@ -238,9 +238,9 @@ def _stack_tests(threshold: GpuThreshold, spec: Spec) -> Iterator[dict[str, Any]
 
 
 def _escalation_of_all(
-    threshold: GpuThreshold,
+    threshold: CommonThreshold,
     windows: Mapping[str, Duration],
-    evidence_of: Mapping[str, Callable[[GpuThreshold, Spec, Timeline], Evidence | None]],
+    evidence_of: Mapping[str, Callable[[CommonThreshold, Spec, Timeline], Evidence | None]],
     labels: Mapping[str, str],
     spec: Spec,
 ) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.alerts import ALERTS, Alert, GpuThreshold, Threshold, gpu_thresholds, thresholds
+from contract.alerts import ALERTS, Alert, CommonThreshold, Threshold, gpu_thresholds, thresholds
 from contract.profile import build_profile, write_profile
 from contract.quantity import Duration
 from contract.spec import ALERT_NAMES, GPU_ALERT_NAMES, SEVERITIES
@@ -240,7 +240,7 @@ def test_gpu_alerts_are_changed_for_all_gpus(tmp_path: Path) -> None:
     hot = "GpuHot: {threshold: 10, for: 1h, severity: error}"
     text = ONE + f"gpu: {{alerts: {{{hot}, {others}}}}}\n"
     assert list(gpu_thresholds(read(tmp_path, text))) == [
-        GpuThreshold("GpuHot", "error", Duration.parse("1h"), 10.0)
+        CommonThreshold("GpuHot", "error", Duration.parse("1h"), 10.0)
     ]
 
 

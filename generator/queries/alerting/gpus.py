@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from contract import catalog
-from contract.alerts import MIN_REQUESTS, NEARLY_FULL, GpuThreshold
+from contract.alerts import MIN_REQUESTS, NEARLY_FULL, CommonThreshold
 from contract.xid import RESET_CODES
 from generator.queries import recorded, recorded_gpu
 from generator.queries.alerting.promise import ON_MODEL
@@ -28,37 +28,37 @@ def _held(condition: str, *, by_model: bool = False) -> str:
     return f"({condition})\n* {_ON_DEVICE} group_right ()\n{holders}"
 
 
-def _limit(threshold: GpuThreshold) -> str:
+def _limit(threshold: CommonThreshold) -> str:
     return f"{threshold.value:.12g}"
 
 
-def _missing(threshold: GpuThreshold) -> str:
+def _missing(threshold: CommonThreshold) -> str:
     expected = recorded_gpu.EXPECTED
     known = f"count by (instance) ({catalog.GPU_UP})"
     # A GPU that is lost is known, and has an alert of its own.
     return f"{expected}\n- ({known} or 0 * {expected})\n> {_limit(threshold)}"
 
 
-def _xid(threshold: GpuThreshold) -> str:
+def _xid(threshold: CommonThreshold) -> str:
     last = f"max {_BY_DEVICE} ({catalog.GPU_XID_LAST}{{{_RESET}}})"
     return _held(f"time() - {last} < {_limit(threshold)}")
 
 
-def _ecc(threshold: GpuThreshold) -> str:
+def _ecc(threshold: CommonThreshold) -> str:
     limit = _limit(threshold)
     errors = f'max {_BY_DEVICE} ({catalog.GPU_ECC_ERRORS}{{error="uncorrected"}})'
     failed = f"max {_BY_DEVICE} ({catalog.GPU_ROW_REMAP_FAILED})"
     return _held(f"{errors} > {limit}\nor {_ON_DEVICE}\n{failed} > {limit}")
 
 
-def _memory_filling(threshold: GpuThreshold) -> str:
+def _memory_filling(threshold: CommonThreshold) -> str:
     return _held(
         f"{recorded_gpu.MEMORY_FULL} < {_limit(threshold)}\n"
         f"and {_ON_DEVICE}\n{recorded_gpu.MEMORY_RATIO} > {NEARLY_FULL:g}"
     )
 
 
-def _throttled_and_slow(threshold: GpuThreshold) -> str:
+def _throttled_and_slow(threshold: CommonThreshold) -> str:
     throttled = _held(f"{recorded_gpu.THROTTLED} > {_limit(threshold)}", by_model=True)
     return (
         f"{throttled}\nand {ON_MODEL}\n{recorded.LATENCY_OF_LIMIT} > 1\n"
@@ -66,7 +66,7 @@ def _throttled_and_slow(threshold: GpuThreshold) -> str:
     )
 
 
-GPU_EXPRESSIONS: Final[dict[str, Callable[[GpuThreshold], str]]] = {
+GPU_EXPRESSIONS: Final[dict[str, Callable[[CommonThreshold], str]]] = {
     "GpuLost": lambda limit: _held(f"max {_BY_DEVICE} ({catalog.GPU_UP}) < {_limit(limit)}"),
     "GpusMissing": _missing,
     "GpuXid": _xid,

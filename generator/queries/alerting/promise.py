@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from contract.alerts import MIN_REQUESTS, GpuThreshold
+from contract.alerts import MIN_REQUESTS, CommonThreshold
 from contract.quantity import Duration
 from contract.spec import Severity
 from generator.queries import recorded
@@ -80,7 +80,7 @@ def escalated(alert: str, severity: Severity) -> str:
     return f"time() - {since}\n> {ON_MODEL} group_left ()\n{longest}"
 
 
-def escalated_after(threshold: GpuThreshold) -> str:
+def escalated_after(threshold: CommonThreshold) -> str:
     """The same of an alert that is no model's to set: how long is known when it is rendered."""
     assert threshold.escalate_after is not None
     since = (

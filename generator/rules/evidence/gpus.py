@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from contract import catalog
-from contract.alerts import NEARLY_FULL, GpuThreshold, Threshold, thresholds
+from contract.alerts import NEARLY_FULL, CommonThreshold, Threshold, thresholds
 from contract.catalog import Metric
 from contract.quantity import Duration
 from contract.spec import Spec
@@ -67,7 +67,7 @@ def _labels(spec: Spec, by: Threshold | None = None) -> dict[str, str]:
     return {**_device(spec), **model, "team": team}
 
 
-def _lost(_: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _lost(_: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     model, _team = _model(spec)
     there = _held(spec, times)
     lost = {
@@ -79,7 +79,7 @@ def _lost(_: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     return Evidence(firing=lost, labels=_labels(spec), silent={"answers": there})
 
 
-def _missing(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence | None:
+def _missing(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence | None:
     missing = math.floor(threshold.value) + 1
     if missing > _MOST:
         return None  # more than any machine has
@@ -122,7 +122,7 @@ def _gone(number: int, spec: Spec, times: Timeline) -> dict[str, str]:
     }
 
 
-def _xid(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _xid(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     young, old = math.floor(threshold.value * 0.99), math.ceil(threshold.value * 1.01)
 
     def errors(ages: Mapping[str, float]) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _xid(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     )
 
 
-def _ecc(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _ecc(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     above = math.floor(threshold.value) + 1
     held = _held(spec, times)
 
@@ -169,7 +169,7 @@ def _ecc(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     )
 
 
-def _memory_filling(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence | None:
+def _memory_filling(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence | None:
     step = times.step.seconds
     steps = math.ceil(threshold.hold.milliseconds / times.step.milliseconds)
     # Time passes while the hold runs; half a second, because the slope is a float.
@@ -218,7 +218,7 @@ def _loaded(inputs: Mapping[str, str], spec: Spec, times: Timeline) -> dict[str,
     }
 
 
-def _hot(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _hot(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     limit = threshold.value
     slack = abs(limit) * 0.01 or 0.01
 
@@ -234,7 +234,7 @@ def _hot(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     )
 
 
-def _throttled_and_slow(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence | None:
+def _throttled_and_slow(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence | None:
     limit = threshold.value
     slow = next((t for t in thresholds(spec) if t.alert.startswith("HighLatency")), None)
     if slow is None or limit * 1.01 > 1:
@@ -277,7 +277,7 @@ def _throttled_and_slow(threshold: GpuThreshold, spec: Spec, times: Timeline) ->
     )
 
 
-def _idle(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _idle(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     limit = threshold.value
 
     def busy(share: float) -> dict[str, str]:
@@ -299,7 +299,7 @@ def _idle(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
     )
 
 
-GPU_EVIDENCE: Final[dict[str, Callable[[GpuThreshold, Spec, Timeline], Evidence | None]]] = {
+GPU_EVIDENCE: Final[dict[str, Callable[[CommonThreshold, Spec, Timeline], Evidence | None]]] = {
     "GpuLost": _lost,
     "GpusMissing": _missing,
     "GpuXid": _xid,

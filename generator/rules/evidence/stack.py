@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from contract import catalog
-from contract.alerts import GpuThreshold
+from contract.alerts import CommonThreshold
 from contract.catalog import Metric
 from contract.quantity import Duration
 from contract.spec import Spec
@@ -16,10 +16,10 @@ from generator.rules.evidence.evidence import Evidence, Inputs, Timeline, select
 
 __all__ = ["STACK_EVIDENCE", "STACK_WINDOWS"]
 
-_Prove = Callable[[GpuThreshold, Spec, Timeline], Evidence]
+_Prove = Callable[[CommonThreshold, Spec, Timeline], Evidence]
 
 
-def _exporter_down(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
+def _exporter_down(_: CommonThreshold, __: Spec, times: Timeline) -> Evidence:
     labels = {"job": STACK_JOBS[0], "instance": "127.0.0.1:9102"}
     return Evidence(
         firing={selector("up", **labels): times.gauge(0, 1)},
@@ -28,7 +28,7 @@ def _exporter_down(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
     )
 
 
-def _promises_missing(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
+def _promises_missing(_: CommonThreshold, __: Spec, times: Timeline) -> Evidence:
     # Who exposes thresholds exposes objectives, and of these there are fewer to look for.
     series = selector(
         catalog.SLO_OBJECTIVE,
@@ -57,7 +57,7 @@ _ACTION: Final = {
 _PROMETHEUS: Final = {"job": "prometheus", "instance": "127.0.0.1:9090"}
 
 
-def _exporter_stale(threshold: GpuThreshold, _: Spec, times: Timeline) -> Evidence:
+def _exporter_stale(threshold: CommonThreshold, _: Spec, times: Timeline) -> Evidence:
     own = {**_DRIFT, "exporter": "drift"}
     when = selector(catalog.EXPORTER_COLLECTION_TIMESTAMP, **own)
     well = selector(catalog.EXPORTER_COLLECTION_SUCCESS, **own)
@@ -79,7 +79,7 @@ def _exporter_stale(threshold: GpuThreshold, _: Spec, times: Timeline) -> Eviden
 def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
     """A gauge of 1 that is 0."""
 
-    def evidence(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
+    def evidence(_: CommonThreshold, __: Spec, times: Timeline) -> Evidence:
         series = selector(metric, **labels, **more)
         return Evidence(
             firing={series: times.gauge(0, 1)},
@@ -90,7 +90,7 @@ def _refused(metric: Metric | str, labels: dict[str, str], **more: str) -> _Prov
     return evidence
 
 
-def _remediation_failing(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
+def _remediation_failing(_: CommonThreshold, __: Spec, times: Timeline) -> Evidence:
     series = selector(catalog.REMEDIATION_BREAKER, **_ACTION)
     return Evidence(
         firing={series: times.gauge(1, 0)},
@@ -102,7 +102,7 @@ def _remediation_failing(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence
 def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Prove:
     """A counter of failures that grows."""
 
-    def evidence(_: GpuThreshold, __: Spec, times: Timeline) -> Evidence:
+    def evidence(_: CommonThreshold, __: Spec, times: Timeline) -> Evidence:
         series = selector(counter, **labels, **more)
         return Evidence(
             firing={series: times.counter(1, 0)},
@@ -115,7 +115,7 @@ def _counted(counter: Metric | str, labels: dict[str, str], **more: str) -> _Pro
     return evidence
 
 
-def _notifications(threshold: GpuThreshold, spec: Spec, times: Timeline) -> Evidence:
+def _notifications(threshold: CommonThreshold, spec: Spec, times: Timeline) -> Evidence:
     instance = {"instance": "127.0.0.1:9093"}
     where = {**instance, "integration": "webhook"}
     own = {**instance, "channel": "webhook"}
