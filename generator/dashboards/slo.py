@@ -16,7 +16,7 @@ from generator.queries import budgets, marks, slo
 
 __all__ = ["render_slo"]
 
-NO_EVENTS: Final = "No data: no events yet that this promise is about"
+NO_EVENTS: Final = "No data: no events yet that this promise is about, or only since minutes"
 NOTHING_BURNS: Final = "Nothing burns"
 LEFT: Final = Steps(at=((0, "orange"), (0.25, "yellow"), (0.5, "green")), base="red")
 """Of what is left of a budget: red where it is overspent."""
@@ -125,7 +125,7 @@ def _promises() -> Tile:
         ],
         sort="Budget left",
         ascending=True,
-        no_data="No data: no promise has events yet; the period is summed up every 10 minutes",
+        no_data="No data: no promise has events yet; the first are summed up within 10 minutes",
         height=8,
     )
 
