@@ -18,7 +18,14 @@ from contract.quantity import Duration
 from contract.slo import objectives
 from contract.spec import QUANTILES, Spec
 from generator.queries.runtimes.jobs import runtime_jobs
-from generator.queries.windows import FIVE_MINUTES, ONE_MINUTE, PROMISE_MEMORY, TWO_MINUTES, window
+from generator.queries.windows import (
+    FIVE_MINUTES,
+    FOUR_MINUTES,
+    ONE_MINUTE,
+    PROMISE_MEMORY,
+    TWO_MINUTES,
+    window,
+)
 
 __all__ = [
     "CLASS_RATE",
@@ -81,7 +88,7 @@ _TRAFFIC: Final = Group("model-traffic-5m")
 _LATENCY: Final = Group("model-latency-5m", slowly=ONE_MINUTE)
 """Every bucket of every model is a series: of what is recorded of traffic, by far the most."""
 _PREDICTIONS: Final = Group("model-predictions-5m", slowly=TWO_MINUTES)
-_DRIFT: Final = Group("model-drift", slowly=TWO_MINUTES)
+_DRIFT: Final = Group("model-drift", slowly=FOUR_MINUTES)
 
 
 def _always(_: Spec) -> bool:

@@ -15,7 +15,15 @@ from contract.quantity import Duration
 from contract.spec import Spec
 from generator.queries import recorded
 from generator.queries.recorded import Group, Recorded
-from generator.queries.windows import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, TEN_MINUTES, window
+from generator.queries.windows import (
+    DAY,
+    FIVE_MINUTES,
+    HALF_HOUR,
+    HOUR,
+    ONE_MINUTE,
+    TEN_MINUTES,
+    window,
+)
 
 __all__ = [
     "DEVICE",
@@ -61,7 +69,7 @@ THROTTLING: Final = (
 
 _DEVICES: Final = Group("gpu-devices")
 _HOURS: Final = Group("gpu-hours", Duration.parse("2m"))
-_MODELS: Final = Group("gpu-models")
+_MODELS: Final = Group("gpu-models", slowly=ONE_MINUTE)
 
 _BY_DEVICE: Final = f"by ({', '.join(DEVICE)})"
 _ON_DEVICE: Final = f"on ({', '.join(DEVICE)})"

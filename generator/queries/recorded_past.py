@@ -1,11 +1,12 @@
 """What is usual for a model, by its own past, and how far it is from that now.
 
 The past is read from recorded series and not from raw ones, rarely, and at few points, so that a
-day of a thousand models costs little.
+day of a thousand models costs little; what only alerts read that nobody asked for is not recorded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from contract import catalog
@@ -58,6 +59,21 @@ _LEAST_DEVIATION: Final = 0.1
 its standard deviation."""
 
 
+_WHERE_ASKED: Final = {
+    name: f"Recorded where a model asks for {name}."
+    for name in ("LatencyAnomaly", "ThroughputDrop", "PredictedSloBreach", "QueueGrowing")
+}
+
+
+def _asked(alert: str) -> Callable[[Spec], bool]:
+    """Whether any model has an alert that models have only where they ask for it."""
+
+    def needed(spec: Spec) -> bool:
+        return any(alert in model.alerts and model.alerts[alert].enabled for model in spec.models)
+
+    return needed
+
+
 def _past(function: str, spec: Spec) -> str:
     """Over the day that ended an hour ago: what goes on now is no part of what is usual."""
     day = f"{window(spec, DAY)}:{window(spec, FIVE_MINUTES)}"
@@ -73,22 +89,24 @@ LATENCY_PAST_MEAN: Final = Recorded(
     name="model:ml_inference_latency_seconds:mean5m_avg1d",
     labels=MODEL,
     help="What the mean latency usually is: its mean over the day that ended an hour ago; absent "
-    f"before {HISTORY} of it are known.",
+    f"before {HISTORY} of it are known. {_WHERE_ASKED['LatencyAnomaly']}",
     group=_PAST,
     expression=_latency_mean,
     unit=Unit.SECONDS,
+    needed=_asked("LatencyAnomaly"),
 )
 LATENCY_PAST_DEVIATION: Final = Recorded(
     name="model:ml_inference_latency_seconds:mean5m_stddev1d",
     labels=MODEL,
     help="By how much the mean latency usually varies: its standard deviation over that day, and "
-    f"at least {_LEAST_DEVIATION:.0%} of the mean.",
+    f"at least {_LEAST_DEVIATION:.0%} of the mean. {_WHERE_ASKED['LatencyAnomaly']}",
     group=_PAST,
     expression=lambda spec: (
         f"{_past('stddev_over_time', spec)} > {_LEAST_DEVIATION:g} * {LATENCY_PAST_MEAN}\n"
         f"or {_LEAST_DEVIATION:g} * {LATENCY_PAST_MEAN}"
     ),
     unit=Unit.SECONDS,
+    needed=_asked("LatencyAnomaly"),
 )
 REQUESTS_1H: Final = Recorded(
     name="model:ml_inference_requests:rate1h",
@@ -120,19 +138,23 @@ EXPECTED: Final = Recorded(
 LATENCY_SCORE: Final = Recorded(
     name="model:ml_inference_latency_seconds:zscore5m",
     labels=MODEL,
-    help="By how many standard deviations the mean latency is above what it usually is.",
+    help="By how many standard deviations the mean latency is above what it usually is. "
+    f"{_WHERE_ASKED['LatencyAnomaly']}",
     group=_NOW,
     expression=lambda _: (
         f"({recorded.LATENCY_MEAN} - {LATENCY_PAST_MEAN}) / {LATENCY_PAST_DEVIATION}"
     ),
+    needed=_asked("LatencyAnomaly"),
 )
 OF_EXPECTED: Final = Recorded(
     name="model:ml_inference_requests:of_expected5m",
     labels=MODEL,
-    help="Requests of the last five minutes as a share of what is usual now; 1 is as always.",
+    help="Requests of the last five minutes as a share of what is usual now; 1 is as always. "
+    f"{_WHERE_ASKED['ThroughputDrop']}",
     group=_NOW,
     expression=lambda _: f"{recorded.REQUESTS_INCREASE} / ({EXPECTED} > 0)",
     unit=Unit.RATIO,
+    needed=_asked("ThroughputDrop"),
 )
 
 
@@ -156,17 +178,21 @@ TIME_TO_BREACH: Final = Recorded(
     name="model:ml_inference_latency:breach_seconds",
     labels=MODEL,
     help="Time until a promise of slo.latency is broken, at the pace of the last hour; absent "
-    "where it is broken, far away, or latency does not grow.",
+    "where it is broken, far away, or latency does not grow. "
+    f"{_WHERE_ASKED['PredictedSloBreach']}",
     group=_HOURS,
     expression=_time_to_breach,
     unit=Unit.SECONDS,
+    needed=_asked("PredictedSloBreach"),
 )
 QUEUE_GROWTH: Final = Recorded(
     name="model:ml_queue_depth:deriv15m",
     labels=(*MODEL, "queue_name"),
-    help="By how much a queue grows, in requests per second over the last 15 minutes.",
+    help="By how much a queue grows, in requests per second over the last 15 minutes. "
+    f"{_WHERE_ASKED['QueueGrowing']}",
     group=_NOW,
     expression=lambda spec: f"deriv({recorded_serving.QUEUE_DEPTH}[{window(spec, _QUEUE_WINDOW)}])",
+    needed=_asked("QueueGrowing"),
 )
 TRAINED: Final = Recorded(
     name="model:ml_model_trained_timestamp_seconds",

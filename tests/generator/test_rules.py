@@ -33,6 +33,7 @@ from generator.rules.humanized import humanize_duration, humanize_percentage
 from generator.rules.needed import RuleFiles
 from generator.rules.proofs import proven, render_every_proof, render_proofs
 from generator.rules.recording import RULES as RECORDED
+from generator.rules.recording import recorded_rules
 from generator.verify import verify_rules
 from generator.write import stage
 from tests.processes import ROOT
@@ -240,6 +241,22 @@ def test_an_alert_that_is_off_for_every_model_has_no_rule(tmp_path: Path) -> Non
         tmp_path, '  - {name: m, version: "1", task: regression, alerts: {TargetDown: off}}\n'
     )
     assert "TargetDown" not in {rule.alert for rule in alert_rules(spec)[0]}
+
+
+def test_what_only_an_alert_reads_is_recorded_where_a_model_asks_for_it(tmp_path: Path) -> None:
+    alone = {
+        "LatencyAnomaly": "model:ml_inference_latency_seconds:zscore5m",
+        "ThroughputDrop": "model:ml_inference_requests:of_expected5m",
+        "PredictedSloBreach": "model:ml_inference_latency:breach_seconds",
+        "QueueGrowing": "model:ml_queue_depth:deriv15m",
+    }
+    for switch, expected in (("off", set()), ("on", set(alone.values()))):
+        alerts = ", ".join(f"{alert}: {switch}" for alert in alone)
+        spec = spec_of(
+            tmp_path, f'  - {{name: m, version: "1", task: regression, alerts: {{{alerts}}}}}\n'
+        )
+        names = {str(rule) for rule in recorded_rules(spec)}
+        assert names & set(alone.values()) == expected
 
 
 def test_an_alert_of_gpus_is_what_models_yaml_says_of_it(tmp_path: Path) -> None:

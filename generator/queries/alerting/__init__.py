@@ -52,6 +52,7 @@ SLOW: Final = frozenset(
         *DRIFT_EXPRESSIONS,
         *QUALITY_EXPRESSIONS,
         *(name for name in SLO_EXPRESSIONS if name != "ErrorBudgetBurn1h"),
+        "TrafficVanished",
         "ThroughputDrop",
         "LatencyAnomaly",
         "PredictedSloBreach",
