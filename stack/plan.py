@@ -143,7 +143,6 @@ def environment(
         "DATA_DIR": str(settings.data),
         "GENERATED": str(settings.generated),
         "RETENTION": settings.retention,
-        "RESEND_DELAY": settings.resend_delay,
         # Split into words where the Procfile names it; none of them holds a space.
         "SPEC_OPTIONS": " ".join(settings.spec_options),
         "PROMETHEUS": programs.prometheus,

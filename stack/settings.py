@@ -24,8 +24,6 @@ PORT_VARIABLES: Final = {
 """What listens, by its name in the Procfile, and the variable that moves its port."""
 
 MODEL_SERVER: Final = "127.0.0.1:8001"
-_RESEND_DELAY: Final = 60_000
-"""Milliseconds, as Prometheus has it by default."""
 
 
 class SettingsError(Exception):
@@ -51,14 +49,6 @@ class Settings:
         """What every command that reads models.yaml is told besides its path."""
         options = [f"--address={name}={address}" for name, address in self.overrides.items()]
         return [*options, f"--time-scale={self.time_scale:g}"]
-
-    @property
-    def resend_delay(self) -> str:
-        """After how long Prometheus says again that an alert fires, under the time scale.
-
-        What it said just after its start, before it knew an Alertmanager, is heard only then.
-        """
-        return f"{_RESEND_DELAY / self.time_scale:.0f}ms"
 
     @property
     def generated(self) -> Path:

@@ -49,11 +49,6 @@ def test_shortened_windows_do_not_overwrite_the_committed_files() -> None:
     assert not read(TIME_SCALE="60").committed
 
 
-def test_shortened_windows_shorten_what_prometheus_waits_before_it_repeats_an_alert() -> None:
-    assert read().resend_delay == "60000ms"
-    assert read(TIME_SCALE="30").resend_delay == "2000ms"
-
-
 def test_another_models_yaml_does_not_overwrite_the_committed_files(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text('models: [{name: m, version: "1", task: regression}]\n')
