@@ -114,6 +114,7 @@ class Environment:
         )
         self.gpu_state = data / "gpu" / "state.txt"
         self._gpu_template = data / "gpus.txt"
+        self._changing_gpus = threading.Lock()
         self._supervisor: Supervisor | None = None
         self._client = httpx.Client(trust_env=False, timeout=5)
         self.started = 0.0
@@ -267,9 +268,11 @@ class Environment:
 
     def change_gpus(self, change: Mapping[str, str | None]) -> dict[str, str | None]:
         """Let the simulated GPUs be different; returns what takes it back."""
-        # Also what their driver begins with, should the exporter be started again.
-        change_state(self._gpu_template, change)
-        return change_state(self.gpu_state, change)
+        # Scenarios that go on together change them at once, and each writes all of a file.
+        with self._changing_gpus:
+            # Also what their driver begins with, should the exporter be started again.
+            change_state(self._gpu_template, change)
+            return change_state(self.gpu_state, change)
 
     def signal(self, process: str, number: signal.Signals) -> None:
         """Send a signal to a process and what it started."""
