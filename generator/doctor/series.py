@@ -28,6 +28,10 @@ _ANY: Final = '{__name__=~"(model:|ml_).+", model_name!=""}'
 _TRAFFIC: Final = frozenset(
     rule.name for rule in recorded.RECORDED if rule.group == recorded.REQUESTS.group
 )
+_REQUESTS: Final = _TRAFFIC | {
+    rule.name for rule in recorded.RECORDED if rule.group == recorded.LATENCY_BUCKETS.group
+}
+"""What a runtime says of requests, or does not."""
 _RULES: Final = {rule.name: rule for rule in RULES}
 _CONDITIONAL: Final = frozenset(
     rule.name
@@ -184,8 +188,7 @@ def unfilled(model: Model, name: str) -> str:
     for signal, reason in reasons.items():
         if any(rule.name == name for rule in filled(signal)):
             return reason
-    known = {rule.name for rule in recorded.RECORDED} & _TRAFFIC
-    return f"{RUNTIMES[runtime].title} does not say it" if name in known else ""
+    return f"{RUNTIMES[runtime].title} does not say it" if name in _REQUESTS else ""
 
 
 def _beside(model: Model) -> str:
